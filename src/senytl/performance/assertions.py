@@ -1,0 +1,144 @@
+"""The assertions of the specification: thin names for SLAs on the current figures."""
+
+from __future__ import annotations
+
+from senytl.models import PerformanceError
+from senytl.performance.current import explicit_metrics, get_current_metrics
+from senytl.performance.metrics import LEAK_THRESHOLD
+from senytl.performance.recording import current_recorder
+from senytl.performance.sla import SLA, enforce
+
+__all__ = [
+    "assert_cost_under",
+    "assert_latency_under",
+    "assert_no_memory_leaks",
+    "assert_p95_latency_under",
+    "assert_p99_latency_under",
+    "assert_throughput_above",
+    "assert_token_usage_under",
+    "check",
+]
+
+_LATENCIES = ("avg", "p50", "p75", "p90", "p95", "p99", "min", "max")
+
+
+def check(sla: SLA) -> None:
+    """Check a limit where it stands.
+
+    In the body of a benchmark, and on figures given to `set_current_metrics`, at once; in the
+    body of a load test it is stated, and checked on the merged run when the load ends.
+
+    Raises:
+        SLAViolationError: If it does not hold.
+        PerformanceError: If its figure was not measured, or there is no run here.
+    """
+    __tracebackhide__ = True
+    recorder = current_recorder.get()
+    if explicit_metrics.get() is None and recorder is not None:
+        if not recorder.counts:
+            return
+        if recorder.run.kind == "load_test":
+            recorder.run.state(sla)
+            return
+    metrics = get_current_metrics()
+    if metrics is None:
+        raise PerformanceError(
+            f"there is nothing to hold {sla} against: assert inside a benchmark or a load test, "
+            "or give the figures of a finished run to performance.set_current_metrics first"
+        )
+    enforce(metrics, [sla])
+
+
+def assert_latency_under(seconds: float, percentile: str = "avg") -> None:
+    """Assert that the latency of successful requests is at most `seconds`.
+
+    Args:
+        seconds: The limit.
+        percentile: ``"avg"``, ``"p50"``, ``"p75"``, ``"p90"``, ``"p95"``, ``"p99"``, ``"min"``
+            or ``"max"``.
+
+    Raises:
+        SLAViolationError: If it is more. In a load test, when the load ends.
+        PerformanceError: If no request succeeded, or nothing is measured here.
+        ValueError: If `percentile` is none of these, or the limit is impossible.
+    """
+    __tracebackhide__ = True
+    if percentile not in _LATENCIES:
+        raise ValueError(f"percentile is {percentile!r}; it must be one of {', '.join(_LATENCIES)}")
+    check(SLA(f"{percentile}_latency", seconds))
+
+
+def assert_p95_latency_under(seconds: float) -> None:
+    """Assert that the 95th percentile of latency is at most `seconds`.
+
+    Raises:
+        The same as `assert_latency_under`.
+    """
+    __tracebackhide__ = True
+    check(SLA("p95_latency", seconds))
+
+
+def assert_p99_latency_under(seconds: float) -> None:
+    """Assert that the 99th percentile of latency is at most `seconds`.
+
+    Raises:
+        The same as `assert_latency_under`.
+    """
+    __tracebackhide__ = True
+    check(SLA("p99_latency", seconds))
+
+
+def assert_token_usage_under(tokens: float, per_request: bool = True) -> None:
+    """Assert that token usage is at most `tokens`.
+
+    Args:
+        tokens: The limit.
+        per_request: Whether it is for the mean of all requests, or for their sum.
+
+    Raises:
+        SLAViolationError: If it is more. In a load test, when the load ends.
+        PerformanceError: If no LLM call was seen, or nothing is measured here.
+    """
+    __tracebackhide__ = True
+    check(SLA("avg_tokens_per_request" if per_request else "total_tokens", tokens))
+
+
+def assert_cost_under(cents: float, per_request: bool = True) -> None:
+    """Assert that the cost is at most `cents`, hundredths of a dollar.
+
+    Args:
+        cents: The limit.
+        per_request: Whether it is for the mean of all requests, or for their sum.
+
+    Raises:
+        SLAViolationError: If it is more. In a load test, when the load ends.
+        PerformanceError: If a called model has no price, no LLM call was seen, or nothing is
+            measured here.
+    """
+    __tracebackhide__ = True
+    check(SLA("avg_cost_per_request" if per_request else "total_cost", cents / 100))
+
+
+def assert_throughput_above(requests_per_second: float) -> None:
+    """Assert that at least so many requests ended in a second.
+
+    Raises:
+        SLAViolationError: If they are fewer. In a load test, when the load ends.
+        PerformanceError: If nothing is measured here.
+    """
+    __tracebackhide__ = True
+    check(SLA("throughput_rps", requests_per_second))
+
+
+def assert_no_memory_leaks(threshold: float = LEAK_THRESHOLD) -> None:
+    """Assert that resident memory grew by at most `threshold` during the run.
+
+    Args:
+        threshold: Growth of the last tenth of the samples over the first; 0.2 is 20 %.
+
+    Raises:
+        SLAViolationError: If it grew by more. In a load test, when the load ends.
+        PerformanceError: If memory was not sampled, or nothing is measured here.
+    """
+    __tracebackhide__ = True
+    check(SLA("memory_growth", threshold))

@@ -1,0 +1,67 @@
+"""Dollars of the run's LLM calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from senytl.performance.metric import Direction, Metric
+from senytl.performance.metric.units import write_figure
+
+__all__ = ["CostMetrics"]
+
+
+def _missing(run: Any) -> str:
+    if run.unpriced_models:
+        names = ", ".join(run.unpriced_models)
+        return (
+            f"there is no price for {names}; add one to the ini option senytl_pricing, "
+            "or pass custom_pricing"
+        )
+    return "no LLM call was seen, so nothing could be priced"
+
+
+def _why(run: Any) -> str:
+    prompt = math.fsum(cost.prompt_cost for cost in run.costs)
+    completion = math.fsum(cost.completion_cost for cost in run.costs)
+    return (
+        f"{write_figure(prompt, 'USD')} for prompts and {write_figure(completion, 'USD')} for "
+        f"completions over {len(run.costs):,} request{'' if len(run.costs) == 1 else 's'}"
+    )
+
+
+def _dollars(doc: str, formula: Callable[[Any], float], absent: float) -> Metric[float]:
+    def cost(run: Any) -> float | None:
+        # A sum that leaves out a call that could not be priced would be a guess.
+        return formula(run.costs) if len(run.costs) and not run.unpriced_models else None
+
+    return Metric(
+        unit="USD",
+        direction=Direction.LOWER,
+        formula=cost,
+        absent=absent,
+        missing=_missing,
+        why=_why,
+        doc=doc,
+    )
+
+
+def _total(costs: Any) -> float:
+    return math.fsum(cost.total_cost for cost in costs)
+
+
+class CostMetrics:
+    """Cost in all and per request, in dollars; NaN where a call's model has no price."""
+
+    total_cost = _dollars("Dollars of all requests.", _total, math.nan)
+    avg_cost_per_request = _dollars(
+        "Dollars of all requests by the number of requests.",
+        lambda costs: _total(costs) / len(costs),
+        math.nan,
+    )
+    max_cost_per_request = _dollars(
+        "Dollars of the dearest request.",
+        lambda costs: max(cost.total_cost for cost in costs),
+        math.nan,
+    )

@@ -1,0 +1,104 @@
+"""How many requests there were, how many of them succeeded, and how fast they came."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from senytl.performance.metric import Direction, Metric
+
+__all__ = ["ReliabilityMetrics"]
+
+
+def _missing(run: Any) -> str:
+    if run.interrupted_requests:
+        return f"no request ended ({run.interrupted_requests:,} were interrupted)"
+    return "no request was recorded"
+
+
+def _why(run: Any) -> str:
+    if not run.failed_requests:
+        return f"none of {run.total_requests:,} requests failed"
+    worst = "; ".join(
+        f"{error.type}: {error.message} ({error.count:,}x)" for error in run.errors[:3]
+    )
+    of = f"{run.failed_requests:,} of {run.total_requests:,} requests failed"
+    return f"{of}: {worst}" if worst else of
+
+
+def _total(run: Any) -> int | None:
+    ended = len(run.latencies) + len(run.failed_latencies)
+    stored: int | None = run.__dict__.get("total_requests")
+    return stored if stored is not None else ended or None
+
+
+def _failed(run: Any) -> int | None:
+    stored: int | None = run.__dict__.get("failed_requests")
+    return stored if stored is not None else len(run.failed_latencies)
+
+
+def _rate_why(run: Any) -> str:
+    users = f" of {run.concurrent_users:,} users" if run.concurrent_users else ""
+    time = f" in {run.duration_seconds:.2f} s" if run.duration_seconds else ""
+    return f"{run.total_requests:,} requests{users}{time}, {run.failed_requests:,} of them failed"
+
+
+class ReliabilityMetrics:
+    """Counts, the shares made from them, and throughput."""
+
+    success_rate = Metric[float](
+        unit="ratio",
+        direction=Direction.HIGHER,
+        formula=lambda run: (
+            (run.total_requests - run.failed_requests) / run.total_requests
+            if run.total_requests
+            else None
+        ),
+        absent=math.nan,
+        missing=_missing,
+        why=_why,
+        at_most=1.0,
+        doc="The share of requests that succeeded; interrupted ones are left out.",
+    )
+    error_rate = Metric[float](
+        unit="ratio",
+        direction=Direction.LOWER,
+        formula=lambda run: (
+            run.failed_requests / run.total_requests if run.total_requests else None
+        ),
+        absent=math.nan,
+        missing=_missing,
+        why=_why,
+        at_most=1.0,
+        doc="The share of requests that failed; interrupted ones are left out.",
+    )
+    total_requests = Metric[int](
+        unit="requests",
+        direction=Direction.HIGHER,
+        formula=_total,
+        absent=0,
+        missing=_missing,
+        why=_rate_why,
+        stored=True,
+        doc="Requests that ended, successful or failed.",
+    )
+    failed_requests = Metric[int](
+        unit="requests",
+        direction=Direction.LOWER,
+        formula=_failed,
+        absent=0,
+        missing=_missing,
+        why=_why,
+        stored=True,
+        doc="Requests that failed.",
+    )
+    throughput_rps = Metric[float](
+        unit="req/s",
+        direction=Direction.HIGHER,
+        formula=lambda run: run.__dict__.get("throughput_rps"),
+        absent=math.nan,
+        missing=_missing,
+        why=_rate_why,
+        stored=True,
+        doc="Requests that ended, successful or failed, by the seconds that the load ran.",
+    )

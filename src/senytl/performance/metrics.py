@@ -1,0 +1,134 @@
+"""The figures of one run, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from senytl.performance.metric.cost import CostMetrics
+from senytl.performance.metric.latency import LatencyMetrics
+from senytl.performance.metric.memory import MemoryMetrics
+from senytl.performance.metric.reliability import ReliabilityMetrics
+from senytl.performance.metric.tokens import TokenMetrics
+from senytl.performance.series import Series
+
+if TYPE_CHECKING:
+    from senytl.models import TokenSource, TokenUsage
+    from senytl.performance.memory import MemorySnapshot
+    from senytl.performance.pricing import CostEstimate
+    from senytl.performance.sla import Judgement
+
+__all__ = ["LEAK_THRESHOLD", "PerformanceMetrics", "RequestError"]
+
+LEAK_THRESHOLD = 0.20
+"""The growth of memory above which a run is said to leak, unless a limit is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestError:
+    """One kind of failure among the requests of a run.
+
+    Args:
+        type: The exception's class name, or ``"error"`` for an error recorded as a text.
+        message: Its message, shortened, with secrets removed.
+        count: How many requests failed with it.
+    """
+
+    type: str
+    message: str
+    count: int = 1
+
+
+@dataclass(eq=False, repr=False)
+class PerformanceMetrics(
+    LatencyMetrics, TokenMetrics, CostMetrics, ReliabilityMetrics, MemoryMetrics
+):
+    """Everything measured for one test: the lists below, and every metric as an attribute.
+
+    A finished run fills it; a test may also make an empty one and assign the lists, and
+    ``total_requests``, ``failed_requests`` and ``throughput_rps``. Averages and percentiles read
+    NaN where nothing was measured, counts and sums read 0; an SLA on them is an error either way.
+
+    Args:
+        latencies: Seconds of each successful request.
+        failed_latencies: Seconds of each failed request.
+        token_usage: Tokens of each request, failed ones included; empty where no LLM call was
+            seen in the whole run.
+        costs: Dollars of each request whose calls all have a price.
+        memory_snapshots: Memory of the process, sampled during the run.
+        errors: The kinds of failure, the most frequent first.
+        interrupted_requests: Requests that had not ended when the run was over; they count in
+            no other figure.
+        duration_seconds: How long the run measured: the time of the bodies of a benchmark, the
+            time from the start of a load to its end.
+        concurrent_users: Users of a load test; 0 for a benchmark.
+        llm_calls: How many LLM calls were seen.
+        unattributed_calls: How many of them could be attributed to no request; their tokens and
+            dollars stand with the last one.
+        token_sources: How many calls' tokens were counted by whom.
+        unpriced_models: Models that were called and have no price.
+        judgements: The SLAs that were checked, and how.
+        name: The test's name, its node id under pytest.
+        kind: ``"benchmark"``, ``"load_test"``, or empty for figures made by hand.
+        failure: The error that ended the test, if one did, as ``"type: message"``.
+        started_at: When the run began, in Unix time; 0 for figures made by hand.
+    """
+
+    latencies: Sequence[float] = field(default_factory=Series)
+    failed_latencies: Sequence[float] = field(default_factory=Series)
+    token_usage: Sequence[TokenUsage] = field(default_factory=list)
+    costs: Sequence[CostEstimate] = field(default_factory=list)
+    memory_snapshots: Sequence[MemorySnapshot] = field(default_factory=list)
+    errors: list[RequestError] = field(default_factory=list)
+    interrupted_requests: int = 0
+    duration_seconds: float = 0.0
+    concurrent_users: int = 0
+    llm_calls: int = 0
+    unattributed_calls: int = 0
+    token_sources: dict[TokenSource, int] = field(default_factory=dict)
+    unpriced_models: tuple[str, ...] = ()
+    judgements: list[Judgement] = field(default_factory=list)
+    name: str = ""
+    kind: str = ""
+    failure: str | None = None
+    started_at: float = 0.0
+
+    @property
+    def memory_leak_detected(self) -> bool:
+        """Whether memory grew by more than 20 %; False where that was not measured."""
+        return self.memory_growth > LEAK_THRESHOLD
+
+    @property
+    def verdict(self) -> str:
+        """``"failed"`` if an SLA does not hold or an error ended the test, else ``"passed"``."""
+        broken = self.failure is not None or not all(one.held for one in self.judgements)
+        return "failed" if broken else "passed"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the figures must know about how far they can be trusted."""
+        notes = [note for one in self.judgements if (note := one.caution(self))]
+        if self.unattributed_calls:
+            notes.append(
+                f"{self.unattributed_calls:,} LLM calls could not be attributed to a request; "
+                "their tokens and cost stand with the last one"
+            )
+        if self.unpriced_models:
+            notes.append(f"no price for {', '.join(self.unpriced_models)}: cost is not known")
+        estimated = self.token_sources.get("estimate", 0)
+        if estimated:
+            notes.append(
+                f"the tokens of {estimated:,} of {self.llm_calls:,} LLM calls are estimates: "
+                "the provider reported none"
+            )
+        if self.interrupted_requests:
+            notes.append(
+                f"{self.interrupted_requests:,} requests had not ended when the load was over; "
+                "they are in no figure"
+            )
+        return notes
+
+    def __repr__(self) -> str:
+        name = f"{self.name}: " if self.name else ""
+        return f"<PerformanceMetrics {name}{self.total_requests:,} requests, {self.verdict}>"

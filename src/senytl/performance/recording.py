@@ -1,0 +1,343 @@
+"""The hot path: what one user's requests cost to record.
+
+A body that records nothing by itself, which is every body of an agent that is not wrapped and
+calls no model, costs two readings of the clock, one comparison and one append to a column of
+floats. Everything else (requests recorded by hand, wrapped runs, LLM calls) sets `touched`, and
+the body then ends by `end_body`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from senytl.models import LLMCallRecord, PerformanceError
+from senytl.performance.ledger import CallLedger
+from senytl.redaction import redact
+
+if TYPE_CHECKING:
+    from senytl.models import SenytlResponse
+    from senytl.performance.run import Run
+
+__all__ = [
+    "Recorder",
+    "Request",
+    "clock",
+    "current_recorder",
+    "describe_error",
+    "is_failure",
+    "is_interruption",
+    "record_wrapped_run",
+    "running_recorder",
+]
+
+clock = perf_counter
+"""The clock of every latency, in seconds."""
+
+current_recorder: ContextVar[Recorder | None] = ContextVar("senytl_recorder", default=None)
+"""The recorder of the body that runs in this context."""
+
+_MESSAGE_LENGTH = 300
+_ERROR_KINDS = 100
+
+
+class Request:
+    """One request of a body that has not ended, and may still be corrected."""
+
+    __slots__ = ("calls", "error", "latency", "response")
+
+    def __init__(
+        self,
+        latency: float,
+        error: BaseException | str | None,
+        calls: list[LLMCallRecord],
+        response: object = None,
+    ) -> None:
+        self.latency = latency
+        self.error = error
+        self.calls = calls
+        self.response = response
+
+
+class Recorder:
+    """The requests of one user, in the order in which they ended.
+
+    Its life: `entered` around the user's work; for each body `begin_body`, then `end_body`, or,
+    where `touched` is still False, an append to `latencies` in its place; at last `Run.finish`
+    merges it. It belongs to one user, and takes no lock; the calls that arrive from an agent's
+    own threads are appended to a list, which is safe.
+
+    Args:
+        run: The run that it is part of.
+        counts: False for warm-up: nothing is kept, and assertions are not checked.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_pending",
+        "_requests",
+        "body_seconds",
+        "body_start",
+        "counts",
+        "errors",
+        "failed_latencies",
+        "interrupted",
+        "latencies",
+        "run",
+        "touched",
+    )
+
+    def __init__(self, run: Run, *, counts: bool = True) -> None:
+        self.run = run
+        self.counts = counts
+        self.latencies = array("d")
+        self.failed_latencies = array("d")
+        self.errors: Counter[tuple[str, str]] = Counter()
+        self.interrupted = 0
+        self.touched = False
+        self.body_start = 0.0
+        self.body_seconds = 0.0
+        self._requests: list[Request] = []
+        self._pending: list[LLMCallRecord] = []
+        self._calls = CallLedger()
+
+    @property
+    def ended(self) -> int:
+        """How many requests have ended, in bodies that have ended."""
+        return len(self.latencies) + len(self.failed_latencies)
+
+    @contextmanager
+    def entered(self) -> Iterator[Recorder]:
+        """Make this the recorder of the current context: of its bodies and its LLM calls."""
+        from senytl.capture import current_sink
+        from senytl.performance.current import explicit_metrics
+        from senytl.performance.run import current_settings
+
+        tokens = (
+            (current_recorder, current_recorder.set(self)),
+            (current_sink, current_sink.set(self)),
+            # What an enclosing test set is no business of this body.
+            (explicit_metrics, explicit_metrics.set(None)),
+            (current_settings, current_settings.set(None)),
+        )
+        try:
+            yield self
+        finally:
+            for variable, token in tokens:
+                variable.reset(token)  # type: ignore[arg-type]  # each token is its variable's
+
+    def begin_body(self) -> float:
+        """Start the clock of a body; gives the time of its start."""
+        self.body_start = start = clock()
+        return start
+
+    def end_body(self, end: float, error: BaseException | None = None) -> None:
+        """Record the body's requests: those it recorded itself, else the body as one.
+
+        Args:
+            end: When the body ended, by `clock`.
+            error: What left the body; it makes the last request a failed one.
+        """
+        requests, calls = self._requests, self._pending
+        self._requests, self._pending, self.touched = [], [], False
+        self.body_seconds += end - self.body_start
+        if requests:
+            requests[-1].calls = requests[-1].calls + calls
+            if error is not None and is_failure(error):
+                requests[-1].error = error
+        elif error is not None and is_interruption(error):
+            self.interrupted += 1
+            self._pending = calls
+        else:
+            failure = error if error is not None and is_failure(error) else None
+            requests.append(Request(end - self.body_start, failure, calls))
+        for request in requests:
+            self._commit(request)
+
+    def _commit(self, request: Request) -> None:
+        number = self.ended
+        for call in request.calls:
+            self._calls.add(number, call)
+        if request.error is None:
+            self.latencies.append(request.latency)
+            return
+        self.failed_latencies.append(request.latency)
+        kind = describe_error(request.error)
+        if kind not in self.errors and len(self.errors) >= _ERROR_KINDS:
+            kind = (kind[0], "(more messages)")
+        self.errors[kind] += 1
+
+    def add_call(self, call: LLMCallRecord) -> None:
+        """Take an LLM call that has ended; it belongs to the next request recorded."""
+        self._pending.append(call)
+        self.touched = True
+
+    def record(
+        self,
+        latency: float,
+        response: object = None,
+        error: BaseException | str | None = None,
+    ) -> None:
+        """Record a request by hand, or correct that of a wrapped run.
+
+        Args:
+            latency: Seconds.
+            response: What the agent gave. The response of a wrapped run that was recorded in
+                this body corrects that record.
+            error: What went wrong, for a failed request.
+
+        Raises:
+            ValueError: If `latency` is not a finite number of 0 or more.
+        """
+        if isinstance(latency, bool) or not isinstance(latency, int | float):
+            raise ValueError(f"latency is {latency!r}; it must be a number of seconds")
+        if not math.isfinite(latency) or latency < 0:
+            raise ValueError(f"latency is {latency}; it must be finite and not negative")
+        if response is not None:
+            for request in self._requests:
+                if request.response is response:
+                    request.latency = latency
+                    request.error = error if error is not None else request.error
+                    return
+        calls, self._pending = self._pending, []
+        if not calls:
+            calls = _calls_of(response)
+        self._add(Request(latency, error, calls, response))
+
+    def record_run(self, response: SenytlResponse, error: BaseException | None) -> None:
+        """Record the run of a wrapped agent, with the LLM calls made inside it."""
+        calls, self._pending = self._pending, []
+        # The list is the response's own: a stream that ends after the run still adds to it.
+        run_calls = response.llm_calls
+        self._add(
+            Request(
+                response.duration_seconds,
+                error,
+                [*calls, *run_calls] if calls else run_calls,
+                response,
+            )
+        )
+
+    def _add(self, request: Request) -> None:
+        self._requests.append(request)
+        self.touched = True
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """A part of a body that is a request of its own, unless it records requests itself."""
+        before = len(self._requests)
+        start = clock()
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as exception:
+            error = exception
+            raise
+        finally:
+            elapsed = clock() - start
+            failed = error is not None and is_failure(error)
+            if len(self._requests) > before:
+                if failed:
+                    self._requests[-1].error = error
+            elif error is None or failed:
+                self.record(elapsed, error=error)
+
+    def so_far(self) -> Recorder:
+        """A copy in which the body that still runs has ended now."""
+        copy = Recorder(self.run)
+        copy.latencies = self.latencies[:]
+        copy.failed_latencies = self.failed_latencies[:]
+        copy.errors = Counter(self.errors)
+        copy._calls.extend(self._calls, 0)
+        copy.body_start = self.body_start
+        copy.body_seconds = self.body_seconds
+        copy._requests = [
+            Request(one.latency, one.error, one.calls, one.response) for one in self._requests
+        ]
+        copy._pending = list(self._pending)
+        copy.end_body(clock())
+        return copy
+
+    def merge_into(self, ledger: CallLedger, offset: int) -> None:
+        """Hand the calls over, with requests numbered from `offset` on.
+
+        Calls that came after the last body belong to the last request.
+        """
+        pending, self._pending = self._pending, []
+        for call in pending:
+            self._calls.add(max(self.ended - 1, 0), call)
+        if self.ended:
+            ledger.extend(self._calls, offset)
+
+
+def _calls_of(response: object) -> list[LLMCallRecord]:
+    """The LLM calls that a response brings with it, as those of wrapped agents do."""
+    calls = getattr(response, "llm_calls", None)
+    if not isinstance(calls, list):
+        return []
+    return [call for call in calls if isinstance(call, LLMCallRecord)]
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an exception that leaves a body says that the agent failed.
+
+    A broken SLA does not: the request ended, and the limit on it did not hold. What ends a test
+    or the session (a skip, an interruption) says nothing about the agent either.
+    """
+    if isinstance(error, PerformanceError):
+        return False
+    return isinstance(error, (Exception, *_pytest_outcome("Failed")))
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether an exception ends a request before its time, and whatever runs it as well."""
+    return not isinstance(error, PerformanceError) and not is_failure(error)
+
+
+def _pytest_outcome(name: str) -> tuple[type[BaseException], ...]:
+    outcomes = sys.modules.get("_pytest.outcomes")
+    return (getattr(outcomes, name),) if outcomes is not None else ()
+
+
+def describe_error(error: BaseException | str) -> tuple[str, str]:
+    """The type and the message of an error, shortened, on one line and without secrets."""
+    name = "error" if isinstance(error, str) else type(error).__name__
+    message = redact(" ".join(str(error).split()))
+    if len(message) > _MESSAGE_LENGTH:
+        message = message[: _MESSAGE_LENGTH - 1] + "…"
+    return name, message
+
+
+def record_wrapped_run(response: SenytlResponse, error: BaseException | None = None) -> None:
+    """Record the run of a wrapped agent as a request of the body that runs, if one does.
+
+    Args:
+        response: The run's response; one without text for a run that raised.
+        error: What the agent raised.
+    """
+    recorder = current_recorder.get()
+    if recorder is not None:
+        recorder.record_run(response, error)
+
+
+def running_recorder() -> Recorder:
+    """The recorder of the body that runs.
+
+    Raises:
+        PerformanceError: If no body runs in this context.
+    """
+    recorder = current_recorder.get()
+    if recorder is None:
+        raise PerformanceError(
+            "no benchmark or load test is running here: call this inside a function decorated "
+            "with @performance.benchmark or @performance.load_test, or in a test that has the "
+            "perf fixture"
+        )
+    return recorder

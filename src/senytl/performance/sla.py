@@ -1,0 +1,171 @@
+"""SLAs: limits on metrics, how they are judged, and the error that names every violation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from senytl.models import PerformanceError
+from senytl.performance.metric import Direction, find_metric
+from senytl.performance.metric.units import write_change, write_figure
+
+if TYPE_CHECKING:
+    from senytl.performance.metrics import PerformanceMetrics
+
+__all__ = ["SLA", "Judgement", "SLAViolationError", "enforce", "judge", "slas_from_limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class SLA:
+    """A limit on one metric: the most it may be where lower is better, else the least.
+
+    The limit itself still holds: ``p95_latency=2.0`` allows 2.0 seconds.
+
+    Args:
+        metric: The metric's name, an attribute of `PerformanceMetrics`.
+        limit: In the metric's unit.
+
+    Raises:
+        UnknownMetricError: If no metric has that name.
+        ValueError: If no run could be judged by the limit: not a finite number, negative, or a
+            share above 1.
+    """
+
+    metric: str
+    limit: float
+
+    def __post_init__(self) -> None:
+        metric = find_metric(self.metric)
+        if isinstance(self.limit, bool) or not isinstance(self.limit, int | float):
+            raise ValueError(f"the limit of {self.metric} is {self.limit!r}; it must be a number")
+        if not math.isfinite(self.limit) or self.limit < 0:
+            raise ValueError(
+                f"the limit of {self.metric} is {self.limit}; it must be finite and not negative"
+            )
+        if metric.at_most is not None and self.limit > metric.at_most:
+            raise ValueError(
+                f"the limit of {self.metric} is {self.limit}; it is a share, so it lies "
+                f"between 0 and {metric.at_most:g}"
+            )
+
+    def __str__(self) -> str:
+        metric = find_metric(self.metric)
+        sign = "<=" if metric.direction is Direction.LOWER else ">="
+        return f"{self.metric} {sign} {write_figure(self.limit, metric.unit)}"
+
+    def judge(self, run: PerformanceMetrics) -> Judgement:
+        """Hold this limit against a run."""
+        metric = find_metric(self.metric)
+        actual = metric.measure(run)
+        if actual is None or math.isnan(actual):
+            return Judgement(self, None, False, metric.missing(run))
+        held = actual <= self.limit if metric.direction is Direction.LOWER else actual >= self.limit
+        return Judgement(self, actual, held, metric.why(run))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of holding an SLA against a run.
+
+    Args:
+        sla: The limit.
+        actual: The figure; None where it was not measured.
+        held: Whether the figure keeps the limit; a figure that was not measured never does.
+        why: The figures behind it, or what was not measured.
+    """
+
+    sla: SLA
+    actual: float | None
+    held: bool
+    why: str
+
+    def __str__(self) -> str:
+        if self.actual is None:
+            return f"{self.sla}: not measured, {self.why}"
+        metric = find_metric(self.sla.metric)
+        figure = write_figure(self.actual, metric.unit)
+        if self.held:
+            return f"{self.sla}: {figure}"
+        change = write_change(self.actual, self.sla.limit, metric.unit)
+        return f"{self.sla}: {figure} ({change}); {self.why}"
+
+    def caution(self, run: PerformanceMetrics) -> str | None:
+        """Why the figure is weak evidence, or None.
+
+        Below 10 / (1 - q) requests a percentile q is little more than the maximum.
+        """
+        quantile = find_metric(self.sla.metric).quantile
+        if quantile is None or self.actual is None:
+            return None
+        wanted = math.ceil(round(10 / (1 - quantile), 6))
+        count = len(run.latencies)
+        if count >= wanted:
+            return None
+        return (
+            f"{self.sla.metric} over {count:,} request{'' if count == 1 else 's'} is little more "
+            f"than the maximum; it takes {wanted:,} to mean something"
+        )
+
+
+class SLAViolationError(PerformanceError, AssertionError):
+    """One or more SLAs do not hold.
+
+    Args:
+        violations: The judgements that did not hold, in the order in which they were stated.
+        name: The test's name.
+
+    Attributes:
+        violations: The same, as a tuple.
+    """
+
+    def __init__(self, violations: Iterable[Judgement], name: str = "") -> None:
+        self.violations = tuple(violations)
+        self.name = name
+        count = len(self.violations)
+        head = f"{count} SLA{'' if count == 1 else 's'} violated" + (f" in {name}" if name else "")
+        super().__init__("\n".join([f"{head}:", *(f"  {one}" for one in self.violations)]))
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Judgement, ...], str]]:
+        return type(self), (self.violations, self.name)
+
+
+def slas_from_limits(limits: Mapping[str, float]) -> list[SLA]:
+    """SLAs from limits by metric name, as the marker, the ini option and `perf.sla` give them."""
+    return [SLA(metric, limit) for metric, limit in limits.items()]
+
+
+def judge(run: PerformanceMetrics, slas: Iterable[SLA]) -> list[Judgement]:
+    """Hold SLAs against a run, and note the outcome in its ``judgements``.
+
+    An SLA that was judged before is judged anew, and takes the earlier outcome's place.
+    """
+    outcomes = []
+    for sla in dict.fromkeys(slas):
+        outcome = sla.judge(run)
+        known = [one.sla for one in run.judgements]
+        if sla in known:
+            run.judgements[known.index(sla)] = outcome
+        else:
+            run.judgements.append(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def enforce(run: PerformanceMetrics, slas: Iterable[SLA]) -> None:
+    """Judge SLAs, and raise all that do not hold together.
+
+    Raises:
+        SLAViolationError: If a figure breaks its limit; figures that were not measured are
+            listed with it.
+        PerformanceError: If none is broken, but a figure was not measured.
+    """
+    __tracebackhide__ = True
+    broken = [one for one in judge(run, slas) if not one.held]
+    if not broken:
+        return
+    if any(one.actual is not None for one in broken):
+        raise SLAViolationError(broken, run.name)
+    lines = "\n".join(f"  {one}" for one in broken)
+    raise PerformanceError(f"nothing to judge{f' in {run.name}' if run.name else ''}:\n{lines}")

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import math
+import pickle
+
+import pytest
+
+from senytl.models import PerformanceError
+from senytl.performance import SLA, PerformanceMetrics, SLAViolationError
+from senytl.performance.metric import UnknownMetricError
+from senytl.performance.sla import enforce, judge, slas_from_limits
+
+
+@pytest.fixture
+def run() -> PerformanceMetrics:
+    run = PerformanceMetrics(name="test_it")
+    run.latencies = [1.0, 2.0, 3.0]
+    run.throughput_rps = 40.0
+    return run
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "held"),
+    [
+        ("avg_latency", 2.1, True),
+        ("avg_latency", 2.0, True),  # the limit itself still holds
+        ("avg_latency", 1.9, False),
+        ("throughput_rps", 39.0, True),
+        ("throughput_rps", 40.0, True),
+        ("throughput_rps", 41.0, False),
+    ],
+)
+def test_the_metric_knows_which_way_its_limit_points(
+    run: PerformanceMetrics, metric: str, limit: float, held: bool
+) -> None:
+    assert SLA(metric, limit).judge(run).held is held
+
+
+def test_an_unknown_metric_is_refused_when_it_is_stated() -> None:
+    with pytest.raises(UnknownMetricError, match="the metrics are: avg_cost_per_request, "):
+        SLA("latency_p95", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "message"),
+    [
+        ("avg_latency", -1.0, "finite and not negative"),
+        ("avg_latency", math.nan, "finite"),
+        ("avg_latency", math.inf, "finite"),
+        ("avg_latency", True, "must be a number"),
+        ("avg_latency", "2", "must be a number"),
+        ("success_rate", 98, "between 0 and 1"),
+    ],
+)
+def test_a_limit_that_no_run_could_be_judged_by_is_refused(
+    metric: str, limit: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        SLA(metric, limit)
+
+
+def test_all_violations_are_raised_together_with_how_much_and_why(
+    run: PerformanceMetrics,
+) -> None:
+    slas = slas_from_limits({"avg_latency": 1.6, "max_latency": 9.0, "throughput_rps": 50.0})
+    with pytest.raises(SLAViolationError) as caught:
+        enforce(run, slas)
+    text = str(caught.value)
+    assert text.splitlines()[0] == "2 SLAs violated in test_it:"
+    assert "avg_latency <= 1.600 s: 2.000 s (0.400 s over, 25.0 %)" in text
+    assert "throughput_rps >= 50.00 req/s: 40.00 req/s (10.00 req/s short, 20.0 %)" in text
+    assert "p95 2.900 s, max 3.000 s over 3 successful requests" in text
+    assert "max_latency <=" not in text
+    assert [one.sla.metric for one in caught.value.violations] == ["avg_latency", "throughput_rps"]
+
+
+def test_the_error_is_both_a_performance_and_an_assertion_error() -> None:
+    assert issubclass(SLAViolationError, PerformanceError)
+    assert issubclass(SLAViolationError, AssertionError)
+
+
+def test_the_error_survives_pickling(run: PerformanceMetrics) -> None:
+    with pytest.raises(SLAViolationError) as caught:
+        enforce(run, [SLA("avg_latency", 1.0)])
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
+    assert copy.violations == caught.value.violations
+
+
+def test_no_data_is_never_a_pass(run: PerformanceMetrics) -> None:
+    with pytest.raises(PerformanceError, match=r"total_cost.*no LLM call was seen") as caught:
+        enforce(run, [SLA("total_cost", 1.0)])
+    assert not isinstance(caught.value, SLAViolationError)
+    assert run.verdict == "failed"
+
+
+def test_what_was_not_measured_is_listed_beside_violations(run: PerformanceMetrics) -> None:
+    with pytest.raises(SLAViolationError, match=r"total_tokens.*not measured"):
+        enforce(run, [SLA("avg_latency", 1.0), SLA("total_tokens", 5)])
+
+
+def test_failed_requests_say_what_went_wrong(run: PerformanceMetrics) -> None:
+    from senytl.performance.metrics import RequestError
+
+    run.failed_latencies = [0.1]
+    run.errors = [RequestError("TimeoutError", "no answer", 1)]
+    with pytest.raises(SLAViolationError, match=r"1 of 4 requests failed: TimeoutError: no answer"):
+        enforce(run, [SLA("success_rate", 1.0)])
+
+
+def test_an_sla_that_is_judged_again_takes_its_own_place(run: PerformanceMetrics) -> None:
+    judge(run, [SLA("avg_latency", 1.0), SLA("max_latency", 9.0)])
+    run.latencies = [0.5]
+    judge(run, [SLA("avg_latency", 1.0)])
+    assert [(one.sla.metric, one.held) for one in run.judgements] == [
+        ("avg_latency", True),
+        ("max_latency", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "requests", "cautious"),
+    [
+        ("p50_latency", 19, True),
+        ("p50_latency", 20, False),
+        ("p95_latency", 199, True),
+        ("p95_latency", 200, False),
+        ("p99_latency", 999, True),
+        ("p99_latency", 1000, False),
+        ("avg_latency", 1, False),
+    ],
+)
+def test_too_little_data_for_a_percentile_is_said(
+    metric: str, requests: int, cautious: bool
+) -> None:
+    run = PerformanceMetrics()
+    run.latencies = [0.1] * requests
+    note = SLA(metric, 1.0).judge(run).caution(run)
+    assert (note is not None) is cautious
