@@ -1,1 +1,3 @@
+"""What pytest must know before it collects any test."""
+
 pytest_plugins = ["pytester"]
