@@ -1,0 +1,16 @@
+"""Mocked models: rules that answer LLM calls in the provider's place.
+
+A rule says for which model and which prompt it holds, and what the model replies::
+
+    rules = MockRules()
+    rules.mock("gpt-4*").when(contains="hello").respond("Hello!")
+
+`senytl.Senytl` puts such rules in force; they are stated through its ``mock``.
+"""
+
+from __future__ import annotations
+
+from senytl.mocking.errors import MockError, MockExhaustedError, UnmockedCallError
+from senytl.mocking.rules import MockRules, ModelMock
+
+__all__ = ["MockError", "MockExhaustedError", "MockRules", "ModelMock", "UnmockedCallError"]
