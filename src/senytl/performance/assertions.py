@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from senytl.models import PerformanceError
-from senytl.performance.current import explicit_metrics, get_current_metrics
+from senytl.performance.current import explicit_metrics
 from senytl.performance.metrics import LEAK_THRESHOLD
 from senytl.performance.recording import current_recorder
 from senytl.performance.sla import SLA, enforce
@@ -34,19 +34,19 @@ def check(sla: SLA) -> None:
     """
     __tracebackhide__ = True
     recorder = current_recorder.get()
-    if explicit_metrics.get() is None and recorder is not None:
-        if not recorder.counts:
-            return
-        if recorder.run.kind == "load_test":
-            recorder.run.state(sla)
-            return
-    metrics = get_current_metrics()
-    if metrics is None:
+    explicit = explicit_metrics.get()
+    if explicit is not None:
+        enforce(explicit, [sla])
+    elif recorder is None:
         raise PerformanceError(
             f"there is nothing to hold {sla} against: assert inside a benchmark or a load test, "
             "or give the figures of a finished run to performance.set_current_metrics first"
         )
-    enforce(metrics, [sla])
+    elif recorder.run.kind == "load_test":
+        recorder.run.state(sla)
+    elif recorder.counts:
+        with recorder.stopped_clock() as now:
+            enforce(recorder.run.so_far(recorder, now), [sla])
 
 
 def assert_latency_under(seconds: float, percentile: str = "avg") -> None:

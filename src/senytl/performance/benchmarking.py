@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
+from senytl.capture import flush, open_scope
+from senytl.performance.decorated import attach, check_function, name_of
 from senytl.performance.recording import Recorder, clock
 from senytl.performance.run import Run
 from senytl.performance.runlog import RunLog
@@ -73,13 +75,8 @@ def benchmark(
 
 
 def _decorate(function: Callable[..., Any], plan: BenchmarkPlan) -> Callable[..., Any]:
-    if not callable(function) or isinstance(function, type):
-        raise TypeError(
-            f"@benchmark measures a function, not {function!r}; its settings are given by name"
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"@benchmark measures a function, not the generator {function!r}")
-    name = getattr(function, "__qualname__", repr(function))
+    check_function(function, "@benchmark")
+    name = name_of(function)
     wrapper: Callable[..., Any]
 
     if inspect.iscoroutinefunction(function):
@@ -108,8 +105,7 @@ def _decorate(function: Callable[..., Any], plan: BenchmarkPlan) -> Callable[...
             return result
 
         wrapper = run
-    log = RunLog(wrapper)
-    vars(wrapper).update(_performance_metrics=log, _senytl_plan=plan)
+    log = attach(wrapper, plan)
     return wrapper
 
 
@@ -148,15 +144,20 @@ class _Measurement:
 
 
 class _Body:
-    """One body: enters its recorder and times what happens inside."""
+    """One body: enters its recorder and times what happens inside.
 
-    __slots__ = ("_entered", "_recorder")
+    Bodies come one after the other, so a call from a thread that the agent started itself, which
+    has no context to tell whose it is, belongs to the body that runs.
+    """
+
+    __slots__ = ("_entered", "_recorder", "_scope")
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._entered = recorder.entered()
 
     def __enter__(self) -> None:
+        self._scope = open_scope(unattributed=self._recorder)
+        self._entered = self._recorder.entered()
         self._entered.__enter__()
         self._recorder.begin_body()
 
@@ -168,4 +169,6 @@ class _Body:
     ) -> None:
         end = clock()
         self._entered.__exit__(None, None, None)
+        self._scope.close()
+        flush(self._recorder)
         self._recorder.end_body(end, error)

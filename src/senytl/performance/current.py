@@ -47,7 +47,10 @@ def get_current_metrics() -> PerformanceMetrics | None:
     if explicit is not None:
         return explicit
     recorder = current_recorder.get()
-    return None if recorder is None else recorder.run.so_far(recorder)
+    if recorder is None:
+        return None
+    with recorder.stopped_clock() as now:
+        return recorder.run.so_far(recorder, now)
 
 
 def record_request(

@@ -15,16 +15,27 @@ from senytl.models import TokenSource, TokenUsage
 from senytl.performance.series import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from senytl.models import LLMCallRecord
-    from senytl.performance.pricing import CostEstimate
+    from senytl.performance.pricing import CostEstimate, Pricing
 
 __all__ = ["CallLedger", "Totals"]
 
 _SOURCES: tuple[TokenSource, ...] = ("provider", "tokenizer", "estimate")
+_TOKEN_COLUMNS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "source_number",
+)
+_COST_COLUMNS = ("prompt_cost", "completion_cost", "total_cost")
 _UNCOUNTED_LIMIT = 1_000
-_SECONDS_PER_DAY = 86_400
+_SLOT = 900.0
+"""Seconds of which all calls have one price: a vendor's cheap hours begin at a half hour."""
 
 
 class _Model(NamedTuple):
@@ -34,7 +45,7 @@ class _Model(NamedTuple):
     answered: str | None
     provider: str
     service_tier: str | None
-    day: int | None
+    slot: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +72,7 @@ class CallLedger:
         self._models: dict[_Model, int] = {}
         self._request = array("q")
         self._model = array("q")
-        # prompt, completion, total, cached, cache write, reasoning, source
-        self._tokens = tuple(array("q") for _ in range(7))
+        self._tokens = tuple(array("q") for _ in _TOKEN_COLUMNS)
         self._uncounted: list[tuple[int, LLMCallRecord]] = []
 
     def __len__(self) -> int:
@@ -87,8 +97,8 @@ class CallLedger:
             self._append(request, call, usage_of(call))
 
     def _append(self, request: int, call: LLMCallRecord, usage: TokenUsage) -> None:
-        day = None if call.timestamp is None else int(call.timestamp // _SECONDS_PER_DAY)
-        model = _Model(call.model, call.response_model, call.provider, call.service_tier, day)
+        slot = None if call.timestamp is None else int(call.timestamp // _SLOT)
+        model = _Model(call.model, call.response_model, call.provider, call.service_tier, slot)
         self._request.append(request)
         self._model.append(self._models.setdefault(model, len(self._models)))
         row = (
@@ -112,24 +122,23 @@ class CallLedger:
         for column, more in zip(self._tokens, other._tokens, strict=True):
             column.extend(more)
 
-    def total(self, requests: int, custom_pricing: Mapping[str, Mapping[str, float]]) -> Totals:
+    def total(self, requests: int, pricing: Pricing) -> Totals:
         """Add up and price the calls of requests numbered from 0.
 
         Args:
             requests: How many requests there were; those without a call count as 0 tokens.
-            custom_pricing: The user's prices, above all others.
+            pricing: What the models cost.
         """
-        from senytl.performance.pricing import CostEstimate, Pricing
+        from senytl.performance.pricing import CostEstimate
 
         self._count()
-        if not self._request:
+        if not requests or not self._request:
             return Totals((), (), (), {})
-        sums = [array("q", bytes(8 * requests)) for _ in range(7)]
-        prompt_cost, completion_cost = (array("d", bytes(8 * requests)) for _ in range(2))
+        sums = [array("q", bytes(8 * requests)) for _ in _TOKEN_COLUMNS]
+        dollars = [array("d", bytes(8 * requests)) for _ in _COST_COLUMNS]
         unpriced_requests: set[int] = set()
         unpriced_models: set[str] = set()
         models = list(self._models)
-        pricing = Pricing(custom_pricing)
         rows = zip(self._request, self._model, zip(*self._tokens, strict=True), strict=True)
         for request, number, row in rows:
             for column, value in zip(sums[:-1], row[:-1], strict=True):
@@ -142,23 +151,24 @@ class CallLedger:
                 response_model=model.answered,
                 provider=model.provider,
                 service_tier=model.service_tier,
-                timestamp=None if model.day is None else float(model.day * _SECONDS_PER_DAY),
+                timestamp=None if model.slot is None else model.slot * _SLOT,
             )
             if cost is None:
                 unpriced_requests.add(request)
                 unpriced_models.add(model.asked_for)
             else:
-                prompt_cost[request] += cost.prompt_cost
-                completion_cost[request] += cost.completion_cost
+                parts = (cost.prompt_cost, cost.completion_cost, cost.total_cost)
+                for amounts, part in zip(dollars, parts, strict=True):
+                    amounts[request] += part
         if unpriced_requests:
-            prompt_cost, completion_cost = (
-                array("d", (v for i, v in enumerate(column) if i not in unpriced_requests))
-                for column in (prompt_cost, completion_cost)
-            )
+            dollars = [
+                array("d", (v for i, v in enumerate(amounts) if i not in unpriced_requests))
+                for amounts in dollars
+            ]
         counts = Counter(self._tokens[-1])
         return Totals(
-            token_usage=Rows(_usage, *sums),
-            costs=Rows(lambda p, c: CostEstimate(p, c, p + c), prompt_cost, completion_cost),
+            token_usage=Rows(_usage, dict(zip(_TOKEN_COLUMNS, sums, strict=True))),
+            costs=Rows(CostEstimate, dict(zip(_COST_COLUMNS, dollars, strict=True))),
             unpriced_models=tuple(sorted(unpriced_models)),
             sources={_SOURCES[number]: counts[number] for number in sorted(counts)},
         )

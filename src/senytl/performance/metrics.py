@@ -11,6 +11,7 @@ from senytl.performance.metric.latency import LatencyMetrics
 from senytl.performance.metric.memory import MemoryMetrics
 from senytl.performance.metric.reliability import ReliabilityMetrics
 from senytl.performance.metric.tokens import TokenMetrics
+from senytl.performance.metric.units import write_count
 from senytl.performance.series import Series
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class RequestError:
     message: str
     count: int = 1
 
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
 
 @dataclass(eq=False, repr=False)
 class PerformanceMetrics(
@@ -58,8 +62,8 @@ class PerformanceMetrics(
         costs: Dollars of each request whose calls all have a price.
         memory_snapshots: Memory of the process, sampled during the run.
         errors: The kinds of failure, the most frequent first.
-        interrupted_requests: Requests that had not ended when the run was over; they count in
-            no other figure.
+        interrupted_requests: Requests that had not ended when the run was over. They are not
+            among the total, nor in any latency or share; the tokens that they used are counted.
         duration_seconds: How long the run measured: the time of the bodies of a benchmark, the
             time from the start of a load to its end.
         concurrent_users: Users of a load test; 0 for a benchmark.
@@ -111,21 +115,17 @@ class PerformanceMetrics(
         notes = [note for one in self.judgements if (note := one.caution(self))]
         if self.unattributed_calls:
             notes.append(
-                f"{self.unattributed_calls:,} LLM calls could not be attributed to a request; "
-                "their tokens and cost stand with the last one"
+                f"{write_count(self.unattributed_calls, 'LLM call')} could not be attributed to a "
+                "request; the tokens and cost stand with the last one"
             )
         if self.unpriced_models:
             notes.append(f"no price for {', '.join(self.unpriced_models)}: cost is not known")
-        estimated = self.token_sources.get("estimate", 0)
-        if estimated:
-            notes.append(
-                f"the tokens of {estimated:,} of {self.llm_calls:,} LLM calls are estimates: "
-                "the provider reported none"
-            )
+        if self.token_sources.get("estimate"):
+            notes.append("some token counts are estimates: their provider reported none")
         if self.interrupted_requests:
             notes.append(
-                f"{self.interrupted_requests:,} requests had not ended when the load was over; "
-                "they are in no figure"
+                f"{write_count(self.interrupted_requests, 'request')} had not ended when the load "
+                "was over; not among the requests above"
             )
         return notes
 

@@ -44,6 +44,9 @@ clock = perf_counter
 current_recorder: ContextVar[Recorder | None] = ContextVar("senytl_recorder", default=None)
 """The recorder of the body that runs in this context."""
 
+_recorded_here: ContextVar[list[Request] | None] = ContextVar("senytl_recorded", default=None)
+"""The requests recorded since the innermost part began that `Recorder.measured` measures."""
+
 _MESSAGE_LENGTH = 300
 _ERROR_KINDS = 100
 
@@ -127,9 +130,11 @@ class Recorder:
             (explicit_metrics, explicit_metrics.set(None)),
             (current_settings, current_settings.set(None)),
         )
+        self.run.entered.add(self)
         try:
             yield self
         finally:
+            self.run.entered.discard(self)
             for variable, token in tokens:
                 variable.reset(token)  # type: ignore[arg-type]  # each token is its variable's
 
@@ -228,11 +233,16 @@ class Recorder:
     def _add(self, request: Request) -> None:
         self._requests.append(request)
         self.touched = True
+        recorded_here = _recorded_here.get()
+        if recorded_here is not None:
+            recorded_here.append(request)
 
     @contextmanager
     def measured(self) -> Iterator[None]:
         """A part of a body that is a request of its own, unless it records requests itself."""
-        before = len(self._requests)
+        # By context, since several tasks of one body may be in such a part at once.
+        requests: list[Request] = []
+        token = _recorded_here.set(requests)
         start = clock()
         error: BaseException | None = None
         try:
@@ -242,15 +252,30 @@ class Recorder:
             raise
         finally:
             elapsed = clock() - start
+            _recorded_here.reset(token)
             failed = error is not None and is_failure(error)
-            if len(self._requests) > before:
+            if requests:
                 if failed:
-                    self._requests[-1].error = error
+                    requests[-1].error = error
             elif error is None or failed:
                 self.record(elapsed, error=error)
 
-    def so_far(self) -> Recorder:
-        """A copy in which the body that still runs has ended now."""
+    @contextmanager
+    def stopped_clock(self) -> Iterator[float]:
+        """Leave what senytl does out of the body's time; gives the time at which it stops.
+
+        Judging a limit inside a body loads modules, sorts and prices, none of which is the
+        agent's doing.
+        """
+        stopped = clock()
+        try:
+            yield stopped
+        finally:
+            self.body_start += clock() - stopped
+            self.touched = True
+
+    def so_far(self, now: float) -> Recorder:
+        """A copy in which the body that still runs has ended `now`."""
         copy = Recorder(self.run)
         copy.latencies = self.latencies[:]
         copy.failed_latencies = self.failed_latencies[:]
@@ -262,7 +287,7 @@ class Recorder:
             Request(one.latency, one.error, one.calls, one.response) for one in self._requests
         ]
         copy._pending = list(self._pending)
-        copy.end_body(clock())
+        copy.end_body(now)
         return copy
 
     def merge_into(self, ledger: CallLedger, offset: int) -> None:
@@ -273,8 +298,8 @@ class Recorder:
         pending, self._pending = self._pending, []
         for call in pending:
             self._calls.add(max(self.ended - 1, 0), call)
-        if self.ended:
-            ledger.extend(self._calls, offset)
+        # Where none of this user's requests ended, what it spent stands with the one before.
+        ledger.extend(self._calls, offset if self.ended else max(offset - 1, 0))
 
 
 def _calls_of(response: object) -> list[LLMCallRecord]:
@@ -291,9 +316,10 @@ def is_failure(error: BaseException) -> bool:
     A broken SLA does not: the request ended, and the limit on it did not hold. What ends a test
     or the session (a skip, an interruption) says nothing about the agent either.
     """
-    if isinstance(error, PerformanceError):
+    if isinstance(error, (PerformanceError, *_outcome("_pytest.outcomes", "Exit"),
+                          *_outcome("unittest.case", "SkipTest"))):  # fmt: skip
         return False
-    return isinstance(error, (Exception, *_pytest_outcome("Failed")))
+    return isinstance(error, (Exception, *_outcome("_pytest.outcomes", "Failed")))
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -301,8 +327,9 @@ def is_interruption(error: BaseException) -> bool:
     return not isinstance(error, PerformanceError) and not is_failure(error)
 
 
-def _pytest_outcome(name: str) -> tuple[type[BaseException], ...]:
-    outcomes = sys.modules.get("_pytest.outcomes")
+def _outcome(module: str, name: str) -> tuple[type[BaseException], ...]:
+    """How a test framework ends a test, if the framework is loaded at all."""
+    outcomes = sys.modules.get(module)
     return (getattr(outcomes, name),) if outcomes is not None else ()
 
 

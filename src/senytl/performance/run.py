@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from array import array
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
+from senytl.models import PerformanceError
+from senytl.performance.blame import Place, place_of_caller, raise_at
 from senytl.performance.ledger import CallLedger
 from senytl.performance.metrics import PerformanceMetrics, RequestError
 from senytl.performance.recording import Recorder, describe_error, is_interruption
@@ -34,16 +35,18 @@ class RunSettings:
     Args:
         name: The test's name in reports; the function's own name where this is empty.
         slas: Limits from marks and options, checked when the run ends.
-        custom_pricing: The project's prices, as `estimate_cost` takes them.
         requires_success: Whether failed requests break the run where no SLA says how many
             may fail.
+        place: Where a limit that does not hold is blamed on, if its own place is not known.
+        on_start: Called with the run when it has started.
         on_finish: Called with the figures when they are known, before any SLA is judged.
     """
 
     name: str = ""
     slas: Sequence[SLA] = ()
-    custom_pricing: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     requires_success: bool = False
+    place: Place | None = None
+    on_start: Callable[[Run], None] | None = None
     on_finish: Callable[[PerformanceMetrics], None] | None = None
 
 
@@ -54,15 +57,34 @@ _SUCCESS_METRICS = {"success_rate", "error_rate", "failed_requests"}
 
 
 class _StrayCalls:
-    """The LLM calls of a load test that could be attributed to no user."""
+    """The LLM calls of a load test that could be attributed to no user.
+
+    They come from any thread, and from the garbage collector where a stream was dropped, so
+    nobody waits for the lock: who gets it takes all calls that have come.
+    """
 
     def __init__(self) -> None:
+        self._arrived: deque[LLMCallRecord] = deque()
         self._lock = Lock()
-        self.ledger = CallLedger()
+        self._ledger = CallLedger()
 
     def add_call(self, call: LLMCallRecord) -> None:
+        self._arrived.append(call)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take()
+            finally:
+                self._lock.release()
+
+    def ledger(self) -> CallLedger:
+        """The calls so far, all of request 0."""
         with self._lock:
-            self.ledger.add(0, call)
+            self._take()
+            return self._ledger
+
+    def _take(self) -> None:
+        while self._arrived:
+            self._ledger.add(0, self._arrived.popleft())
 
 
 class Run:
@@ -76,6 +98,10 @@ class Run:
         name: The test's name, unless the settings have one.
         kind: What kind of test it is.
         concurrent_users: Users of a load test.
+
+    Attributes:
+        entered: The recorders whose bodies run now.
+        released_at: When the users of a load test were released, by `clock`.
     """
 
     def __init__(self, name: str, kind: Kind, *, concurrent_users: int = 0) -> None:
@@ -83,9 +109,11 @@ class Run:
         self.name = self._settings.name or name
         self.kind: Kind = kind
         self.concurrent_users = concurrent_users
+        self.entered: set[Recorder] = set()
+        self.released_at = 0.0
         self._recorders: list[Recorder] = []
         self._stray = _StrayCalls()
-        self._stated: dict[SLA, None] = {}
+        self._stated: dict[SLA, Place | None] = {}
         self._so_far: PerformanceMetrics | None = None
         self._started_at = 0.0
 
@@ -94,10 +122,12 @@ class Run:
         from senytl.capture import open_scope
         from senytl.performance.memory import MemorySampler
 
-        self._scope = open_scope(unattributed=self._stray)
         self._sampler = MemorySampler()
         self._sampler.start()
+        self._scope = open_scope(unattributed=self._stray)
         self._started_at = time.time()
+        if self._settings.on_start is not None:
+            self._settings.on_start(self)
 
     def stop(self) -> None:
         """Close both; streams that the body left open are ended and recorded."""
@@ -117,7 +147,8 @@ class Run:
 
     def state(self, sla: SLA) -> None:
         """State a limit that is checked when the run ends."""
-        self._stated[sla] = None
+        if sla not in self._stated:
+            self._stated[sla] = place_of_caller()
 
     @property
     def slas(self) -> list[SLA]:
@@ -127,28 +158,26 @@ class Run:
             slas.append(SLA("success_rate", 1.0))
         return slas
 
-    def so_far(self, recorder: Recorder) -> PerformanceMetrics:
-        """One user's figures up to now, the body that still runs included."""
+    def so_far(self, recorder: Recorder, now: float) -> PerformanceMetrics:
+        """One user's figures up to `now`, by `clock`, the body that still runs included."""
         self._sampler.sample()
-        copy = recorder.so_far()
-        metrics = self._metrics([copy], copy.body_seconds)
+        copy = recorder.so_far(now)
+        load = self.kind == "load_test"
+        metrics = self._metrics([copy], now - self.released_at if load else copy.body_seconds)
         if self._so_far is not None:
             metrics.judgements = self._so_far.judgements
         self._so_far = metrics
         return metrics
 
-    def finish(
-        self, duration: float, error: BaseException | None = None, *, interrupted: int = 0
-    ) -> PerformanceMetrics:
+    def finish(self, duration: float, error: BaseException | None = None) -> PerformanceMetrics:
         """The figures of the whole run.
 
         Args:
             duration: How long it measured, in seconds.
             error: What ended the test, if anything did.
-            interrupted: Requests that had not ended when it was over.
         """
         metrics = self._metrics(self._recorders, duration)
-        metrics.interrupted_requests += interrupted
+        self._recorders.clear()  # their columns would stay as long as the run
         if error is not None and not isinstance(error, SLAViolationError):
             metrics.failure = ": ".join(part for part in describe_error(error) if part)
         if self._so_far is not None:
@@ -170,29 +199,39 @@ class Run:
         """
         __tracebackhide__ = True
         if error is None:
-            enforce(metrics, self.slas)
+            try:
+                enforce(metrics, self.slas)
+            except PerformanceError as broken:
+                place = self._place_of(metrics) or self._settings.place
+                if place is None:
+                    raise
+                raise_at(broken, place)
         elif isinstance(error, Exception) and not is_interruption(error):
             judge(metrics, self.slas)
 
+    def _place_of(self, metrics: PerformanceMetrics) -> Place | None:
+        """Where the body states the first limit that does not hold."""
+        broken = (self._stated.get(one.sla) for one in metrics.judgements if not one.held)
+        return next(filter(None, broken), None)
+
     def _metrics(self, recorders: Sequence[Recorder], duration: float) -> PerformanceMetrics:
-        latencies, failed = array("d"), array("d")
+        from senytl.performance.pricing import current_pricing
+
         errors: Counter[tuple[str, str]] = Counter()
         ledger = CallLedger()
         ended = interrupted = 0
         for recorder in recorders:
             recorder.merge_into(ledger, ended)
             ended += recorder.ended
-            latencies.extend(recorder.latencies)
-            failed.extend(recorder.failed_latencies)
             errors.update(recorder.errors)
             interrupted += recorder.interrupted
-        unattributed = len(self._stray.ledger)
+        stray = self._stray.ledger()
         if ended:
-            ledger.extend(self._stray.ledger, ended - 1)
-        totals = ledger.total(ended, self._settings.custom_pricing)
+            ledger.extend(stray, ended - 1)
+        totals = ledger.total(ended, current_pricing())
         metrics = PerformanceMetrics(
-            latencies=Series(latencies),
-            failed_latencies=Series(failed),
+            latencies=Series.join([one.latencies for one in recorders]),
+            failed_latencies=Series.join([one.failed_latencies for one in recorders]),
             token_usage=totals.token_usage,
             costs=totals.costs,
             memory_snapshots=self._sampler.snapshots,
@@ -201,7 +240,7 @@ class Run:
             duration_seconds=duration,
             concurrent_users=self.concurrent_users,
             llm_calls=len(ledger),
-            unattributed_calls=unattributed,
+            unattributed_calls=len(stray),
             token_sources=totals.sources,
             unpriced_models=totals.unpriced_models,
             name=self.name,

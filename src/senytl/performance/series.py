@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Rows", "Series", "percentile", "percentiles"]
+__all__ = ["Rows", "Series", "percentile", "percentiles", "values"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,19 @@ class Series(_Column[float]):
         self._values = array("d", values)
         self._ordered: array[float] | None = None
 
+    @classmethod
+    def join(cls, columns: Sequence[array[float]]) -> Series:
+        """One series of several columns of doubles, without a copy in between."""
+        whole = array("d", [0.0]) * sum(len(column) for column in columns)
+        with memoryview(whole) as view:
+            start = 0
+            for column in columns:
+                view[start : start + len(column)] = column
+                start += len(column)
+        series = cls()
+        series._values = whole
+        return series
+
     @property
     def ordered(self) -> array[float]:
         """The same numbers in ascending order, sorted once."""
@@ -69,30 +82,39 @@ class Rows(_Column[T], Generic[T]):
     """Read-only objects that are made from columns when they are asked for.
 
     Args:
-        make: Makes a row from one value of each column.
-        columns: The columns, all of one length.
+        make: Makes a row from one value of each column, in the order of the columns.
+        columns: The columns by the name of the row's attribute that they hold, all of one
+            length.
     """
 
-    __slots__ = ("_columns", "_make")
+    __slots__ = ("_make", "columns")
 
-    def __init__(self, make: Callable[..., T], *columns: Sequence[Any]) -> None:
+    def __init__(self, make: Callable[..., T], columns: Mapping[str, Sequence[Any]]) -> None:
         self._make = make
-        self._columns = columns
+        self.columns = columns
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(next(iter(self.columns.values())))
 
     def __iter__(self) -> Iterator[T]:
-        return map(self._make, *self._columns)
+        return map(self._make, *self.columns.values())
 
     @overload
     def __getitem__(self, index: int) -> T: ...
     @overload
     def __getitem__(self, index: slice) -> Rows[T]: ...
     def __getitem__(self, index: int | slice) -> T | Rows[T]:
+        columns = self.columns
         if isinstance(index, slice):
-            return Rows(self._make, *(column[index] for column in self._columns))
-        return self._make(*(column[index] for column in self._columns))
+            return Rows(self._make, {name: column[index] for name, column in columns.items()})
+        return self._make(*(column[index] for column in columns.values()))
+
+
+def values(rows: Sequence[Any], attribute: str) -> Iterable[Any]:
+    """One attribute of each row, without making the rows where they stand in columns."""
+    if isinstance(rows, Rows) and attribute in rows.columns:
+        return rows.columns[attribute]
+    return (getattr(row, attribute) for row in rows)
 
 
 def percentile(ordered: Sequence[float], quantile: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from senytl.models import PerformanceError
 from senytl.performance.metric import Direction, find_metric
-from senytl.performance.metric.units import write_change, write_figure
+from senytl.performance.metric.units import write_change, write_count, write_figure
 
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
@@ -83,7 +83,7 @@ class Judgement:
 
     def __str__(self) -> str:
         if self.actual is None:
-            return f"{self.sla}: not measured, {self.why}"
+            return f"{self.sla}: not measured; {self.why}"
         metric = find_metric(self.sla.metric)
         figure = write_figure(self.actual, metric.unit)
         if self.held:
@@ -104,7 +104,7 @@ class Judgement:
         if count >= wanted:
             return None
         return (
-            f"{self.sla.metric} over {count:,} request{'' if count == 1 else 's'} is little more "
+            f"{self.sla.metric} over {write_count(count, 'request')} is little more "
             f"than the maximum; it takes {wanted:,} to mean something"
         )
 
@@ -123,12 +123,20 @@ class SLAViolationError(PerformanceError, AssertionError):
     def __init__(self, violations: Iterable[Judgement], name: str = "") -> None:
         self.violations = tuple(violations)
         self.name = name
-        count = len(self.violations)
-        head = f"{count} SLA{'' if count == 1 else 's'} violated" + (f" in {name}" if name else "")
-        super().__init__("\n".join([f"{head}:", *(f"  {one}" for one in self.violations)]))
+        if len(self.violations) == 1:
+            message = str(self.violations[0])
+        else:
+            metrics = ", ".join(one.sla.metric for one in self.violations)
+            lines = (f"  {one}" for one in self.violations)
+            message = "\n".join([f"{len(self.violations)} SLAs violated: {metrics}", *lines])
+        super().__init__(message)
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Judgement, ...], str]]:
         return type(self), (self.violations, self.name)
+
+
+# Where users import it from, and what tracebacks and pytest's summary call it.
+SLAViolationError.__module__ = "senytl.performance"
 
 
 def slas_from_limits(limits: Mapping[str, float]) -> list[SLA]:
@@ -167,5 +175,4 @@ def enforce(run: PerformanceMetrics, slas: Iterable[SLA]) -> None:
         return
     if any(one.actual is not None for one in broken):
         raise SLAViolationError(broken, run.name)
-    lines = "\n".join(f"  {one}" for one in broken)
-    raise PerformanceError(f"nothing to judge{f' in {run.name}' if run.name else ''}:\n{lines}")
+    raise PerformanceError("\n".join(str(one) for one in broken))

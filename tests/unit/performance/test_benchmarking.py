@@ -8,6 +8,7 @@ import pytest
 
 from senytl import performance
 from senytl.performance import PerformanceError, PerformanceMetrics, SLAViolationError
+from senytl.performance.memory import MemorySampler
 from senytl.performance.run import RunSettings, current_settings
 from senytl.performance.sla import SLA
 
@@ -109,6 +110,27 @@ def test_an_assertion_checks_at_once() -> None:
     assert run.failed_requests == 0
 
 
+def test_judging_takes_no_time_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    class SlowSampler(MemorySampler):
+        def sample(self) -> None:
+            time.sleep(0.2)
+            super().sample()
+
+    monkeypatch.setattr("senytl.performance.memory.MemorySampler", SlowSampler)
+
+    @performance.benchmark
+    def work() -> None:
+        time.sleep(0.01)
+        performance.assert_latency_under(seconds=0.19)
+        performance.assert_latency_under(seconds=0.19)
+        assert performance.get_current_metrics() is not None
+
+    work()
+    (run,) = figures(work)
+    assert 0.01 <= run.avg_latency < 0.19
+    assert run.throughput_rps == pytest.approx(1 / run.avg_latency)
+
+
 def test_an_exception_is_recorded_and_leaves_the_call() -> None:
     @performance.benchmark(iterations=3)
     def work() -> None:
@@ -147,10 +169,11 @@ def test_settings_around_a_call_give_its_name_and_limits() -> None:
     settings = RunSettings("test_x.py::test_work", [SLA("p95_latency", 0.1)], on_finish=seen.append)
     token = current_settings.set(settings)
     try:
-        with pytest.raises(SLAViolationError, match=r"in test_x\.py::test_work"):
+        with pytest.raises(SLAViolationError, match="p95_latency") as caught:
             work()
     finally:
         current_settings.reset(token)
+    assert caught.value.name == "test_x.py::test_work"
     assert seen == figures(work)
     assert seen[0].name == "test_x.py::test_work"
 

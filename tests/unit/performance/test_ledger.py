@@ -4,8 +4,11 @@ import pytest
 
 from senytl.models import LLMCallRecord, MockResponse, TokenUsage
 from senytl.performance.ledger import CallLedger
+from senytl.performance.pricing import Pricing
 
-PRICES = {"cheap": {"prompt": 1.0, "completion": 2.0}, "dear": {"prompt": 10.0, "completion": 20.0}}
+PRICES = Pricing(
+    {"cheap": {"prompt": 1.0, "completion": 2.0}, "dear": {"prompt": 10.0, "completion": 20.0}}
+)
 
 
 def call(model: str, usage: TokenUsage | None, **fields: str) -> LLMCallRecord:
@@ -82,6 +85,12 @@ def test_users_ledgers_are_merged_with_their_requests_renumbered() -> None:
     totals = merged.total(3, PRICES)
     assert [usage.total_tokens for usage in totals.token_usage] == [1, 4, 2]
     assert [cost.total_cost for cost in totals.costs] == pytest.approx([1e-6, 4e-6, 20e-6])
+
+
+def test_no_request_that_ended_is_no_usage() -> None:
+    ledger = CallLedger()
+    ledger.add(0, call("cheap", TokenUsage(1, 0)))
+    assert len(ledger.total(0, PRICES).token_usage) == 0
 
 
 def test_prompts_are_not_kept_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:

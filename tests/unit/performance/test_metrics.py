@@ -14,7 +14,7 @@ from senytl.performance.metric import (
     all_metrics,
     find_metric,
 )
-from senytl.performance.metric.units import write_change, write_figure
+from senytl.performance.metric.units import write_change, write_count, write_figure
 from senytl.performance.sla import SLA
 
 
@@ -162,8 +162,16 @@ def test_figures_are_written_with_their_unit(value: float | None, unit: str, tex
 def test_a_change_says_by_how_much_and_which_way() -> None:
     assert write_change(2.5, 2.0, "s") == "0.500 s over, 25.0 %"
     assert write_change(40.0, 50.0, "req/s") == "10.00 req/s short, 20.0 %"
-    assert write_change(0.9, 1.0, "ratio") == "10 points short, 10.0 %"
+    assert write_change(0.9, 1.0, "ratio") == "10 percentage points short, 10.0 %"
     assert write_change(3.0, 0.0, "tokens") == "3 tokens over"
+
+
+def test_counts_have_their_plural() -> None:
+    assert [write_count(count, "test") for count in (0, 1, 1200)] == [
+        "0 tests",
+        "1 test",
+        "1,200 tests",
+    ]
 
 
 def test_warnings_say_how_far_the_figures_can_be_trusted(run: PerformanceMetrics) -> None:
@@ -174,7 +182,7 @@ def test_warnings_say_how_far_the_figures_can_be_trusted(run: PerformanceMetrics
     run.interrupted_requests = 2
     run.judgements = [SLA("p95_latency", 1.0).judge(run)]
     notes = "\n".join(run.warnings)
-    assert "4 of 10 LLM calls are estimates" in notes
+    assert "some token counts are estimates" in notes
     assert "3 LLM calls could not be attributed" in notes
     assert "2 requests had not ended" in notes
     assert "p95_latency over 4 requests is little more than the maximum; it takes 200" in notes

@@ -8,7 +8,13 @@ import pytest
 
 from senytl.models import LLMCallRecord, MockResponse, PerformanceError, SenytlResponse, TokenUsage
 from senytl.performance import PerformanceMetrics, record_request
-from senytl.performance.recording import Recorder, is_failure, is_interruption, record_wrapped_run
+from senytl.performance.recording import (
+    Recorder,
+    clock,
+    is_failure,
+    is_interruption,
+    record_wrapped_run,
+)
 from senytl.performance.run import Run
 
 
@@ -240,11 +246,30 @@ def test_errors_are_counted_by_type_and_message_without_secrets(
 
 def test_the_run_so_far_holds_the_body_that_still_runs(run: Run, recorder: Recorder) -> None:
     recorder.add_call(call(3))
-    so_far = run.so_far(recorder)
+    so_far = run.so_far(recorder, clock())
     assert so_far.total_requests == 1
     assert tokens(so_far) == [3]
     record_request(0.5)
-    assert run.so_far(recorder).latencies == [0.5]
+    assert run.so_far(recorder, clock()).latencies == [0.5]
     metrics = end(run, recorder)
     assert metrics.latencies == [0.5]  # asking changed nothing
     assert tokens(metrics) == [3]
+
+
+def test_what_interrupted_users_spent_stays_in_the_sums(run: Run) -> None:
+    for ended in (False, True, False):
+        recorder = run.new_recorder()
+        recorder.begin_body()
+        recorder.add_call(call(10))
+        recorder.end_body(recorder.body_start + 1, None if ended else KeyboardInterrupt())
+    metrics = run.finish(1.0)
+    assert (metrics.total_requests, metrics.interrupted_requests) == (1, 2)
+    assert tokens(metrics) == [30]
+
+
+def test_a_run_of_which_nothing_ended_has_no_usage(run: Run, recorder: Recorder) -> None:
+    recorder.add_call(call(10))
+    recorder.end_body(recorder.body_start + 1, KeyboardInterrupt())
+    metrics = run.finish(1.0)
+    assert tokens(metrics) == []
+    assert metrics.llm_calls == 1

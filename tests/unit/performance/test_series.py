@@ -71,7 +71,7 @@ def test_rows_are_made_from_columns_on_demand() -> None:
         made.append((a, b))
         return a, b
 
-    rows = Rows(make, array("q", [1, 2, 3]), array("q", [4, 5, 6]))
+    rows = Rows(make, {"a": array("q", [1, 2, 3]), "b": array("q", [4, 5, 6])})
     assert len(rows) == 3
     assert made == []
     assert rows[1] == (2, 5)
@@ -83,3 +83,12 @@ def test_rows_are_made_from_columns_on_demand() -> None:
 def test_a_long_sequence_has_a_short_repr() -> None:
     assert repr(Series([0.5] * 1000)) == "Series([0.5, 0.5, 0.5, ... (1000 in all)])"
     assert repr(Series([0.5])) == "Series([0.5])"
+
+
+def test_columns_are_joined_to_one_series() -> None:
+    columns = [array("d", [3.0, 1.0]), array("d"), array("d", [2.0])]
+    series = Series.join(columns)
+    columns[0][0] = 9.0
+    assert series == [3.0, 1.0, 2.0]
+    assert percentiles(series, 0.5) == [2.0]
+    assert Series.join([]) == []

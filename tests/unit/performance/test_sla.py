@@ -66,11 +66,12 @@ def test_all_violations_are_raised_together_with_how_much_and_why(
     with pytest.raises(SLAViolationError) as caught:
         enforce(run, slas)
     text = str(caught.value)
-    assert text.splitlines()[0] == "2 SLAs violated in test_it:"
+    assert text.splitlines()[0] == "2 SLAs violated: avg_latency, throughput_rps"
     assert "avg_latency <= 1.600 s: 2.000 s (0.400 s over, 25.0 %)" in text
     assert "throughput_rps >= 50.00 req/s: 40.00 req/s (10.00 req/s short, 20.0 %)" in text
     assert "p95 2.900 s, max 3.000 s over 3 successful requests" in text
     assert "max_latency <=" not in text
+    assert caught.value.name == "test_it"
     assert [one.sla.metric for one in caught.value.violations] == ["avg_latency", "throughput_rps"]
 
 

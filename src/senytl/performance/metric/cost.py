@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
-from senytl.performance.metric.units import write_figure
+from senytl.performance.metric.units import write_count, write_figure
+from senytl.performance.series import values
 
 __all__ = ["CostMetrics"]
 
@@ -23,11 +24,11 @@ def _missing(run: Any) -> str:
 
 
 def _why(run: Any) -> str:
-    prompt = math.fsum(cost.prompt_cost for cost in run.costs)
-    completion = math.fsum(cost.completion_cost for cost in run.costs)
+    prompt = math.fsum(values(run.costs, "prompt_cost"))
+    completion = math.fsum(values(run.costs, "completion_cost"))
     return (
         f"{write_figure(prompt, 'USD')} for prompts and {write_figure(completion, 'USD')} for "
-        f"completions over {len(run.costs):,} request{'' if len(run.costs) == 1 else 's'}"
+        f"completions over {write_count(len(run.costs), 'request')}"
     )
 
 
@@ -48,7 +49,7 @@ def _dollars(doc: str, formula: Callable[[Any], float], absent: float) -> Metric
 
 
 def _total(costs: Any) -> float:
-    return math.fsum(cost.total_cost for cost in costs)
+    return math.fsum(values(costs, "total_cost"))
 
 
 class CostMetrics:
@@ -62,6 +63,6 @@ class CostMetrics:
     )
     max_cost_per_request = _dollars(
         "Dollars of the dearest request.",
-        lambda costs: max(cost.total_cost for cost in costs),
+        lambda costs: max(values(costs, "total_cost")),
         math.nan,
     )

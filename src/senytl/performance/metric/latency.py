@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
-from senytl.performance.metric.units import write_figure
+from senytl.performance.metric.units import write_count, write_figure
 from senytl.performance.series import percentiles
 
 __all__ = ["LatencyMetrics"]
@@ -21,8 +21,7 @@ def _why(run: Any) -> str:
         f"{name} {write_figure(value, 's')}"
         for name, value in (("p50", p50), ("p95", p95), ("max", top))
     )
-    count = len(run.latencies)
-    return f"{spread} over {count:,} successful request{'' if count == 1 else 's'}"
+    return f"{spread} over {write_count(len(run.latencies), 'successful request')}"
 
 
 def _missing(run: Any) -> str:

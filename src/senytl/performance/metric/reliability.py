@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
+from senytl.performance.metric.units import write_count
 
 __all__ = ["ReliabilityMetrics"]
 
@@ -18,11 +19,9 @@ def _missing(run: Any) -> str:
 
 def _why(run: Any) -> str:
     if not run.failed_requests:
-        return f"none of {run.total_requests:,} requests failed"
-    worst = "; ".join(
-        f"{error.type}: {error.message} ({error.count:,}x)" for error in run.errors[:3]
-    )
-    of = f"{run.failed_requests:,} of {run.total_requests:,} requests failed"
+        return f"none of {write_count(run.total_requests, 'request')} failed"
+    worst = "; ".join(f"{error} ({error.count:,}x)" for error in run.errors[:3])
+    of = f"{run.failed_requests:,} of {write_count(run.total_requests, 'request')} failed"
     return f"{of}: {worst}" if worst else of
 
 
@@ -38,9 +37,10 @@ def _failed(run: Any) -> int | None:
 
 
 def _rate_why(run: Any) -> str:
-    users = f" of {run.concurrent_users:,} users" if run.concurrent_users else ""
+    users = f" of {write_count(run.concurrent_users, 'user')}" if run.concurrent_users else ""
     time = f" in {run.duration_seconds:.2f} s" if run.duration_seconds else ""
-    return f"{run.total_requests:,} requests{users}{time}, {run.failed_requests:,} of them failed"
+    requests = write_count(run.total_requests, "request")
+    return f"{requests}{users}{time}, {run.failed_requests:,} of them failed"
 
 
 class ReliabilityMetrics:

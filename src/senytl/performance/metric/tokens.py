@@ -7,18 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
+from senytl.performance.metric.units import write_count
+from senytl.performance.series import values
 
 __all__ = ["TokenMetrics"]
 
 
 def _why(run: Any) -> str:
-    prompt = sum(usage.prompt_tokens for usage in run.token_usage)
-    completion = sum(usage.completion_tokens for usage in run.token_usage)
-    requests = len(run.token_usage)
-    return (
-        f"{prompt:,} prompt and {completion:,} completion tokens over "
-        f"{requests:,} request{'' if requests == 1 else 's'}"
-    )
+    prompt = sum(values(run.token_usage, "prompt_tokens"))
+    completion = sum(values(run.token_usage, "completion_tokens"))
+    requests = write_count(len(run.token_usage), "request")
+    return f"{prompt:,} prompt and {completion:,} completion tokens over {requests}"
 
 
 def _tokens(doc: str, formula: Callable[[Any], Any], absent: Any) -> Any:
@@ -37,7 +36,7 @@ def _tokens(doc: str, formula: Callable[[Any], Any], absent: Any) -> Any:
 
 
 def _total(usages: Any) -> int:
-    return sum(usage.total_tokens for usage in usages)
+    return sum(values(usages, "total_tokens"))
 
 
 class TokenMetrics:
@@ -46,12 +45,12 @@ class TokenMetrics:
     total_tokens: Metric[int] = _tokens("Tokens of all requests.", _total, 0)
     total_prompt_tokens: Metric[int] = _tokens(
         "Prompt tokens of all requests, cached ones included.",
-        lambda usages: sum(usage.prompt_tokens for usage in usages),
+        lambda usages: sum(values(usages, "prompt_tokens")),
         0,
     )
     total_completion_tokens: Metric[int] = _tokens(
         "Completion tokens of all requests, reasoning included.",
-        lambda usages: sum(usage.completion_tokens for usage in usages),
+        lambda usages: sum(values(usages, "completion_tokens")),
         0,
     )
     avg_tokens_per_request: Metric[float] = _tokens(
@@ -61,6 +60,6 @@ class TokenMetrics:
     )
     max_tokens_per_request: Metric[int] = _tokens(
         "Tokens of the request that used the most.",
-        lambda usages: max(usage.total_tokens for usage in usages),
+        lambda usages: max(values(usages, "total_tokens")),
         0,
     )

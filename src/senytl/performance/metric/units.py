@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["write_change", "write_figure"]
+__all__ = ["write_change", "write_count", "write_figure"]
 
 
 def write_figure(value: float | None, unit: str) -> str:
@@ -29,11 +29,16 @@ def write_figure(value: float | None, unit: str) -> str:
             return f"{value:,.2f} {unit}"
 
 
+def write_count(number: int, what: str) -> str:
+    """``1 request``, ``1,200 requests``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def write_change(actual: float, limit: float, unit: str) -> str:
     """By how much a figure misses its limit: the difference, and in percent of the limit."""
     difference = write_figure(abs(actual - limit), unit)
     if unit == "ratio":
-        difference = difference.replace("%", "points")
+        difference = difference.replace("%", "percentage points")
     side = "over" if actual > limit else "short"
     share = f", {abs(actual - limit) / limit * 100:.1f} %" if limit else ""
     return f"{difference} {side}{share}"

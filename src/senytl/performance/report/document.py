@@ -1,0 +1,215 @@
+"""From figures to plain data: the one document that every report is made of."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, SupportsFloat, SupportsInt
+
+import senytl
+from senytl.performance.metric import find_metric
+from senytl.performance.report.schema import (
+    SCHEMA,
+    EnvironmentDocument,
+    RunDocument,
+    SessionDocument,
+    SLADocument,
+    TotalsDocument,
+)
+from senytl.performance.series import values
+
+if TYPE_CHECKING:
+    from senytl.performance.metrics import PerformanceMetrics
+    from senytl.performance.sla import Judgement
+
+__all__ = ["describe_run", "describe_session"]
+
+
+def describe_run(metrics: PerformanceMetrics) -> RunDocument:
+    """The figures of one test as plain data; see `senytl.performance.report.schema`."""
+
+    def figure(name: str) -> float | None:
+        return _float(find_metric(name).measure(metrics))
+
+    def count(name: str) -> int | None:
+        return _int(find_metric(name).measure(metrics))
+
+    cached, cache_write, reasoning = _token_parts(metrics)
+    growth = find_metric("memory_growth").measure(metrics)
+    return {
+        "nodeid": _text(metrics.name),
+        "kind": _text(metrics.kind) or None,
+        "verdict": "passed" if metrics.verdict == "passed" else "failed",
+        "failure": None if metrics.failure is None else _text(metrics.failure),
+        "started_at": _moment(metrics.started_at),
+        "duration_seconds": _float(metrics.duration_seconds) or None,
+        "users": _int(metrics.concurrent_users) or None,
+        "requests": {
+            "total": count("total_requests"),
+            "failed": count("failed_requests"),
+            "interrupted": int(metrics.interrupted_requests),
+            "success_rate": figure("success_rate"),
+        },
+        "latencies": {
+            "avg": figure("avg_latency"),
+            "p50": figure("p50_latency"),
+            "p75": figure("p75_latency"),
+            "p90": figure("p90_latency"),
+            "p95": figure("p95_latency"),
+            "p99": figure("p99_latency"),
+            "min": figure("min_latency"),
+            "max": figure("max_latency"),
+        },
+        "failed_latencies": {
+            "avg": figure("avg_failed_latency"),
+            "max": figure("max_failed_latency"),
+        },
+        "throughput_rps": figure("throughput_rps"),
+        "llm_calls": {
+            "total": int(metrics.llm_calls),
+            "unattributed": int(metrics.unattributed_calls),
+        },
+        "tokens": {
+            "total": count("total_tokens"),
+            "prompt": count("total_prompt_tokens"),
+            "completion": count("total_completion_tokens"),
+            "cached": cached,
+            "cache_write": cache_write,
+            "reasoning": reasoning,
+            "avg_per_request": figure("avg_tokens_per_request"),
+            "max_per_request": count("max_tokens_per_request"),
+            "sources": {_text(by): int(calls) for by, calls in metrics.token_sources.items()},
+        },
+        "cost": {
+            "total": figure("total_cost"),
+            "avg_per_request": figure("avg_cost_per_request"),
+            "max_per_request": figure("max_cost_per_request"),
+            "unpriced_models": [_text(model) for model in metrics.unpriced_models],
+        },
+        "memory": {
+            "avg_mb": figure("avg_memory_mb"),
+            "max_mb": figure("max_memory_mb"),
+            "growth": _float(growth),
+            "leak_detected": None if growth is None else bool(metrics.memory_leak_detected),
+            "samples": len(metrics.memory_snapshots),
+        },
+        "slas": [_describe_sla(judgement) for judgement in metrics.judgements],
+        "errors": [
+            {
+                "type": _text(error.type),
+                "message": _text(error.message),
+                "count": int(error.count),
+            }
+            for error in metrics.errors
+        ],
+        "warnings": [_text(note) for note in metrics.warnings],
+    }
+
+
+def describe_session(
+    tests: Sequence[RunDocument], environment: EnvironmentDocument | None = None
+) -> SessionDocument:
+    """The document of a session, from those of its tests.
+
+    Args:
+        tests: What `describe_run` gave for each, in the order in which to report them.
+        environment: Where they ran; this process where it is not given.
+    """
+    return {
+        "schema": SCHEMA,
+        "tests": list(tests),
+        "totals": _totals(tests),
+        "environment": environment or _environment(tests),
+    }
+
+
+def _describe_sla(judgement: Judgement) -> SLADocument:
+    metric = find_metric(judgement.sla.metric)
+    return {
+        "metric": metric.name,
+        "limit": float(judgement.sla.limit),
+        "actual": _float(judgement.actual),
+        "held": bool(judgement.held),
+        "why": _text(judgement.why),
+        "unit": metric.unit,
+        "direction": metric.direction.value,
+    }
+
+
+def _token_parts(metrics: PerformanceMetrics) -> tuple[int, int, int] | tuple[None, None, None]:
+    """Tokens read from a cache, written to one, and spent on reasoning."""
+    if not len(metrics.token_usage):
+        return None, None, None
+    cached, cache_write, reasoning = (
+        int(sum(values(metrics.token_usage, name)))
+        for name in ("cached_tokens", "cache_write_tokens", "reasoning_tokens")
+    )
+    return cached, cache_write, reasoning
+
+
+def _totals(tests: Sequence[RunDocument]) -> TotalsDocument:
+    unpriced = [test for test in tests if test["cost"]["unpriced_models"]]
+    cost = _sum(test["cost"]["total"] for test in tests)
+    tokens = [total for test in tests if (total := test["tokens"]["total"]) is not None]
+    passed = sum(test["verdict"] == "passed" for test in tests)
+    return {
+        "tests": len(tests),
+        "passed": passed,
+        "failed": len(tests) - passed,
+        "violations": sum(not sla["held"] for test in tests for sla in test["slas"]),
+        "requests": sum(test["requests"]["total"] or 0 for test in tests),
+        "failed_requests": sum(test["requests"]["failed"] or 0 for test in tests),
+        "interrupted_requests": sum(test["requests"]["interrupted"] for test in tests),
+        "llm_calls": sum(test["llm_calls"]["total"] for test in tests),
+        "tokens": sum(tokens) if tokens else None,
+        # A sum that leaves out what could not be priced would be a guess.
+        "cost": None if unpriced else cost,
+        "unpriced_models": sorted(
+            {model for test in unpriced for model in test["cost"]["unpriced_models"]}
+        ),
+        "unpriced_tests": [test["nodeid"] for test in unpriced],
+        "duration_seconds": _sum(test["duration_seconds"] for test in tests) or 0.0,
+    }
+
+
+def _environment(tests: Sequence[RunDocument]) -> EnvironmentDocument:
+    pytest = sys.modules.get("pytest")
+    starts = [start for test in tests if (start := test["started_at"]) is not None]
+    return {
+        "senytl": senytl.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": platform.platform(),
+        "pytest": None if pytest is None else str(pytest.__version__),
+        "cpu_count": os.cpu_count(),
+        "started_at": min(starts, default=None),
+    }
+
+
+def _sum(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return math.fsum(known) if known else None
+
+
+def _int(value: SupportsInt | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _float(value: SupportsFloat | None) -> float | None:
+    # JSON has no NaN and no infinity.
+    number = math.nan if value is None else float(value)
+    return number if math.isfinite(number) else None
+
+
+def _text(text: str) -> str:
+    # A lone surrogate, as in a file name that is not UTF-8, could not be written to a file.
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _moment(unix_time: float) -> str | None:
+    if not unix_time:
+        return None
+    return datetime.fromtimestamp(unix_time, UTC).isoformat(timespec="milliseconds")

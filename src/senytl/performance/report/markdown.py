@@ -1,0 +1,107 @@
+"""The report as Markdown (GitHub's): tables, and every text of unknown origin escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
+
+from senytl.performance.report.columns import COLUMNS
+from senytl.performance.report.figures import write_actual, write_limit, write_miss
+from senytl.performance.report.overview import Line, run_sections, session_lines
+from senytl.performance.report.plain import one_line
+from senytl.performance.report.schema import RunDocument, SessionDocument, SLADocument
+
+__all__ = ["name", "render_run", "render_session", "suffixes"]
+
+name = "markdown"
+suffixes = (".md", ".markdown")
+
+# An underscore before a letter or a digit never ends an emphasis, and names are full of them.
+_MARKUP = re.compile(r"[\\`*\[\]|~#]|_(?![^\W_])")
+_MARKS = {True: "✓", False: "✗"}
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def render_run(run: RunDocument) -> str:
+    """The report of one test."""
+    return _join(["# Performance Report", *_body(run, run_sections(run), "##")])
+
+
+def render_session(session: SessionDocument) -> str:
+    """The report of a session: its sums, a row for each test, the violations, each test."""
+    tests = session["tests"]
+    blocks = ["# SLA Report", _pairs(session_lines(session["totals"]))]
+    if tests:
+        blocks += ["## Tests", _test_table(tests)]
+    violations = [
+        (run["nodeid"], *_sla_row(sla)) for run in tests for sla in run["slas"] if not sla["held"]
+    ]
+    if violations:
+        headings = ("Test", "SLA", "Actual", "Verdict", "Why")
+        blocks += ["## Violations", _table(headings, violations)]
+    for run in tests:
+        blocks += [
+            f"## {_escape(run['nodeid']) or 'Unnamed test'}",
+            *_body(run, run_sections(run, titled=True), "###"),
+        ]
+    environment = [
+        (label, str(value)) for label, value in session["environment"].items() if value is not None
+    ]
+    return _join([*blocks, "## Environment", _pairs(environment)])
+
+
+def _body(run: RunDocument, sections: list[list[Line]], level: str) -> Iterator[str]:
+    yield _pairs([line for section in sections for line in section])
+    if run["slas"]:
+        yield f"{level} SLAs"
+        yield _table(("SLA", "Actual", "Verdict", "Why"), [_sla_row(sla) for sla in run["slas"]])
+    if run["errors"]:
+        yield f"{level} Errors"
+        yield _table(
+            ("Count", "Type", "Message"),
+            [(str(error["count"]), error["type"], error["message"]) for error in run["errors"]],
+        )
+    if run["warnings"]:
+        yield f"{level} Warnings"
+        yield "\n".join(f"- {_escape(note)}" for note in run["warnings"])
+
+
+def _sla_row(sla: SLADocument) -> tuple[str, str, str, str]:
+    verdict = f"{_MARKS[sla['held']]} {'held' if sla['held'] else 'violated'}"
+    miss = write_miss(sla)
+    actual = write_actual(sla) + (f" ({miss})" if miss else "")
+    return write_limit(sla), actual, verdict, sla["why"]
+
+
+def _test_table(tests: Sequence[RunDocument]) -> str:
+    headings = ("Test", *(column.title for column in COLUMNS), "failed", "verdict")
+    rows = [
+        (
+            run["nodeid"],
+            *(column.cell(run) or "n/a" for column in COLUMNS),
+            "n/a" if run["requests"]["failed"] is None else str(run["requests"]["failed"]),
+            f"{_MARKS[run['verdict'] == 'passed']} {run['verdict']}",
+        )
+        for run in tests
+    ]
+    return _table(headings, rows, numbers=range(1, len(headings) - 1))
+
+
+def _pairs(lines: Sequence[Line]) -> str:
+    return _table(("Figure", "Value"), lines)
+
+
+def _table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: Container[int] = ()
+) -> str:
+    rule = ["---:" if place in numbers else "---" for place in range(len(headings))]
+    body = [[_escape(cell) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *body))
+
+
+def _escape(text: str) -> str:
+    return _MARKUP.sub(r"\\\g<0>", one_line(text)).translate(_ENTITIES)
+
+
+def _join(blocks: Iterable[str]) -> str:
+    return "\n\n".join(blocks) + "\n"

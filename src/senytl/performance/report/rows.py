@@ -1,0 +1,148 @@
+"""The table of measured tests in the terminal: a row each, of figures that are never cut.
+
+Where the names have too little room beside the figures, each test takes two lines: its name,
+and below it the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from senytl.performance.metric.units import write_count
+from senytl.performance.report.columns import COLUMNS
+from senytl.performance.report.figures import seconds, write_error
+from senytl.performance.report.schema import RunDocument
+from senytl.performance.report.sheet import Sheet
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["table_rows"]
+
+_MOST_TESTS = 50
+_MOST_ERRORS = 3
+_VERDICT_WIDTH = 8
+_INDENT = 4
+_ENOUGH_NAME = 40
+"""Cells of a name, if it needs as many, below which the figures get a line of their own."""
+
+
+def table_rows(tests: Sequence[RunDocument], sheet: Sheet) -> Iterator[Text]:
+    """The lines of the table; of more than 50 tests, the failed ones first of all."""
+    shown = _choose(tests)
+    layout = _Layout(shown, sheet)
+    yield from layout.heading()
+    for test in shown:
+        yield from layout.row(test)
+        yield from _remarks(test, sheet)
+    if len(shown) < len(tests):
+        failed = sum(test["verdict"] == "failed" for test in tests)
+        shown_failed = sum(test["verdict"] == "failed" for test in shown)
+        state = (
+            f"{failed - shown_failed:,} of them failed" if failed > shown_failed else "all passed"
+        )
+        more = f"and {write_count(len(tests) - len(shown), 'more test')}, {state}"
+        yield _line(f"{sheet.marks.ellipsis} {more}", "dim")
+
+
+def _choose(tests: Sequence[RunDocument]) -> list[RunDocument]:
+    """As many as fit, in their order; passed ones give way to failed ones."""
+    places = sorted(range(len(tests)), key=lambda place: tests[place]["verdict"] == "passed")
+    return [tests[place] for place in sorted(places[:_MOST_TESTS])]
+
+
+class _Layout:
+    """Where the name, the figures and the verdict stand, for some tests on some sheet."""
+
+    def __init__(self, tests: Sequence[RunDocument], sheet: Sheet) -> None:
+        from rich.cells import cell_len
+
+        figures = sum(column.width + 2 for column in COLUMNS) + 2 + _VERDICT_WIDTH
+        room = sheet.width - figures
+        longest = max(cell_len(sheet.plain(test["nodeid"])) for test in tests)
+        self._sheet = sheet
+        self._stacked = room < min(longest, _ENOUGH_NAME)
+        self._name_width = 0 if self._stacked else max(min(room, longest), len("test"))
+        self._gap = " " if sheet.width < figures else "  "
+
+    def heading(self) -> Iterator[Text]:
+        """Two lines of headings, and a rule."""
+        top, bottom = (
+            "".join(self._gap + column.heading[line].rjust(column.width) for column in COLUMNS)
+            for line in (0, 1)
+        )
+        bottom += f"{self._gap}{'verdict':<{_VERDICT_WIDTH}}"
+        if self._stacked:
+            top = "test" + top[len("test") :]
+        else:
+            top = " " * self._name_width + top
+            bottom = "test".ljust(self._name_width) + bottom
+        yield _line(top, "dim")
+        yield _line(bottom.rstrip(), "dim")
+        yield _line(self._sheet.marks.rule * len(bottom), "dim")
+
+    def row(self, test: RunDocument) -> Iterator[Text]:
+        """One test, on one line or on two."""
+        from rich.cells import cell_len
+
+        name = self._sheet.plain(test["nodeid"])
+        if self._stacked:
+            yield _line(self._sheet.keep_end(name, self._sheet.width), "bold")
+            line = _line("")
+        else:
+            name = self._sheet.keep_end(name, self._name_width)
+            line = _line(name + " " * (self._name_width - cell_len(name)))
+        marks = self._sheet.marks
+        violated = {sla["metric"] for sla in test["slas"] if not sla["held"]}
+        for column in COLUMNS:
+            cell = column.cell(test)
+            figure = marks.unknown if cell is None else self._sheet.plain(cell)
+            style = "bold red" if column.metric in violated else "dim" if cell is None else ""
+            line.append(self._gap).append(figure.rjust(column.width), style)
+        passed = test["verdict"] == "passed"
+        verdict = f"{marks.held if passed else marks.broken} {test['verdict']}"
+        yield line.append(self._gap).append(verdict, "green" if passed else "bold red")
+
+
+def _remarks(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
+    """What the figures do not show: what ended the test, and which requests failed."""
+    requests, latencies = test["requests"], test["failed_latencies"]
+    # What ended the test is most often why its last request failed: once is enough.
+    errors = [
+        error
+        for error in test["errors"]
+        if error["count"] > 1 or f"{error['type']}: {error['message']}" != test["failure"]
+    ]
+    alarm = "red" if test["verdict"] == "failed" else "yellow"
+    remarks = []
+    if test["failure"] is not None:
+        remarks.append((f"ended by {test['failure']}", alarm))
+    if requests["failed"]:
+        of = write_count(requests["total"] or 0, "request")
+        times = _failed_times(requests["failed"], latencies["avg"], latencies["max"])
+        remarks.append((f"{requests['failed']:,} of {of} failed{times}", alarm))
+    remarks += [(write_error(error), "dim") for error in errors[:_MOST_ERRORS]]
+    if len(errors) > _MOST_ERRORS:
+        kinds = write_count(len(errors) - _MOST_ERRORS, "more kind")
+        remarks.append((f"and {kinds} of error", "dim"))
+    if requests["interrupted"]:
+        remarks.append((f"{write_count(requests['interrupted'], 'request')} interrupted", "yellow"))
+    for remark, style in remarks:
+        line = sheet.keep_start(sheet.plain(remark), sheet.width - _INDENT)
+        yield _line(" " * _INDENT).append(line, style)
+
+
+def _failed_times(failed: int, mean: float | None, largest: float | None) -> str:
+    if mean is None or largest is None:
+        return ""
+    if failed == 1:
+        return f" after {seconds(largest)}"
+    return f": {seconds(mean)} avg, {seconds(largest)} max"
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A line that is never wrapped or cut."""
+    from rich.text import Text
+
+    return Text(no_wrap=True, overflow="ignore").append(text, style)

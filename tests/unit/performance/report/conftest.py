@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from senytl.models import TokenUsage
+from senytl.performance import CostEstimate, MemorySnapshot, PerformanceMetrics
+from senytl.performance.metrics import RequestError
+from senytl.performance.sla import SLA, judge
+
+MakeRun = Callable[..., PerformanceMetrics]
+
+
+def memory(*rss: float) -> list[MemorySnapshot]:
+    return [MemorySnapshot(mb, mb * 2, 1.0, float(at)) for at, mb in enumerate(rss)]
+
+
+@pytest.fixture
+def example() -> PerformanceMetrics:
+    """A run with the figures of the documentation's example."""
+    run = PerformanceMetrics()
+    run.latencies = [
+        *[50.041278 / 48] * 48, 1.2, 1.2, *[1.3] * 42, 2.1, 2.1, 2.2, 2.2, 2.490722, 2.8,
+    ]  # fmt: skip
+    run.token_usage = [TokenUsage(300, 150)] * 10
+    run.costs = [CostEstimate(0.009, 0.0135, 0.0225)] * 10
+    run.throughput_rps = 67.5
+    run.memory_snapshots = memory(120.0, *[873.3 / 7] * 7, 138.7, 121.0)
+    run.total_requests = 100
+    run.failed_requests = 2
+    return run
+
+
+@pytest.fixture
+def make_run() -> MakeRun:
+    """Makes the run of a test, with SLAs judged."""
+
+    def make(
+        name: str = "tests/test_agent.py::test_load",
+        *,
+        latencies: tuple[float, ...] = (0.5, 1.0, 1.5),
+        failed: tuple[float, ...] = (),
+        slas: dict[str, float] | None = None,
+        priced: bool = True,
+        calls: bool = True,
+        **fields: Any,
+    ) -> PerformanceMetrics:
+        run = PerformanceMetrics(name=name, kind="load_test", **fields)
+        requests = len(latencies) + len(failed)
+        run.latencies = list(latencies)
+        run.failed_latencies = list(failed)
+        if failed and not run.errors:
+            run.errors = [RequestError("RateLimitError", "429: slow down", len(failed))]
+        if calls:
+            run.llm_calls = requests
+            run.token_usage = [TokenUsage(300, 150)] * requests
+            run.token_sources = {"provider": requests}
+            run.costs = [CostEstimate(0.009, 0.0135, 0.0225)] * (requests if priced else 0)
+            run.unpriced_models = () if priced else ("my-model",)
+        run.duration_seconds = 10.0
+        run.throughput_rps = requests / 10.0
+        run.memory_snapshots = memory(120.0, 121.0)
+        run.started_at = 1_790_000_000.0
+        judge(run, [SLA(metric, limit) for metric, limit in (slas or {}).items()])
+        return run
+
+    return make

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from senytl.performance import MemorySnapshot, PerformanceMetrics
+from senytl.performance.metrics import RequestError
+from senytl.performance.report import text
+from senytl.performance.report.document import describe_run, describe_session
+
+MakeRun = Callable[..., PerformanceMetrics]
+
+EXAMPLE = """\
+Performance Report
+──────────────────────────────────────────────────
+Avg Latency:     1.234s
+P50 Latency:     1.200s
+P95 Latency:     2.100s
+P99 Latency:     2.500s
+Max Latency:     2.800s
+
+Token Usage:     450 tokens/request
+Total Tokens:    4500
+
+Cost:            $0.0225/request
+Total Cost:      $0.2250
+
+Throughput:      67.50 req/s
+
+Memory:          125.3 MB avg (✓ stable)
+Peak Memory:     138.7 MB
+
+Success Rate:    98.0% (98/100)
+"""
+
+
+def report(run: PerformanceMetrics) -> str:
+    return text.render_run(describe_run(run))
+
+
+def test_the_example_of_the_documentation_comes_out_verbatim(example: PerformanceMetrics) -> None:
+    assert report(example) == EXAMPLE
+
+
+def test_what_else_there_is_to_say_comes_below_the_example(example: PerformanceMetrics) -> None:
+    example.name = "tests/test_agent.py::test_load"
+    example.kind = "load_test"
+    example.concurrent_users = 100
+    example.duration_seconds = 60.0
+    example.failed_latencies = [1.0, 3.0]
+    example.errors = [RequestError("Timeout", "", 2)]
+    example.llm_calls = 10
+    example.unattributed_calls = 1
+    example.interrupted_requests = 1
+    first, rest = report(example)[: len(EXAMPLE)], report(example)[len(EXAMPLE) :]
+    assert first == EXAMPLE
+    assert rest == (
+        "\n"
+        "Test:            tests/test_agent.py::test_load\n"
+        "Kind:            load test\n"
+        "Verdict:         passed\n"
+        "Users:           100\n"
+        "Duration:        60.000s\n"
+        "Failed Latency:  2.000s avg, 3.000s max\n"
+        "Interrupted:     1 request\n"
+        "LLM Calls:       10 (1 unattributed)\n"
+        "\n"
+        "Errors:\n"
+        "  2x Timeout\n"
+        "\n"
+        "Warnings:\n"
+        "  ! 1 LLM call could not be attributed to a request; "
+        "the tokens and cost stand with the last one\n"
+        "  ! 1 request had not ended when the load was over; not among the requests above\n"
+    )
+
+
+def test_a_figure_that_was_not_measured_is_not_shown() -> None:
+    lines = report(PerformanceMetrics()).splitlines()[2:]
+    assert [line for line in lines if line] == [
+        "Avg Latency:     n/a (no latency recorded)",
+        "Token Usage:     n/a (no LLM calls seen)",
+        "Cost:            n/a (no LLM calls seen)",
+        "Throughput:      n/a (not measured)",
+        "Memory:          n/a (not sampled)",
+        "Success Rate:    n/a (no request recorded)",
+    ]
+
+
+def test_a_run_without_a_success_has_no_latency(make_run: MakeRun) -> None:
+    lines = report(make_run(latencies=(), failed=(2.0,))).splitlines()
+    assert "Avg Latency:     n/a (no request succeeded)" in lines
+    assert "Failed Latency:  2.000s avg, 2.000s max" in lines
+    assert "Success Rate:    0.0% (0/1)" in lines
+
+
+def test_counts_without_latencies_do_not_say_that_all_failed() -> None:
+    run = PerformanceMetrics()
+    run.total_requests, run.failed_requests = 100, 2
+    assert "Avg Latency:     n/a (no latency recorded)\n" in report(run)
+
+
+def test_a_leak_is_shown_with_its_growth(example: PerformanceMetrics) -> None:
+    example.memory_snapshots = [MemorySnapshot(mb, 0, 0, 0) for mb in (100.0, 200.0)]
+    assert "Memory:          150.0 MB avg (✗ growing, +100.0%)\n" in report(example)
+
+
+def test_one_sample_of_memory_tells_no_trend(example: PerformanceMetrics) -> None:
+    example.memory_snapshots = example.memory_snapshots[:1]
+    assert "Memory:          120.0 MB avg\n" in report(example)
+
+
+def test_a_model_without_a_price_is_named_in_place_of_the_cost(make_run: MakeRun) -> None:
+    lines = report(make_run(priced=False)).splitlines()
+    assert "Cost:            n/a (no price for my-model)" in lines
+    assert not [line for line in lines if line.startswith("Total Cost")]
+
+
+def test_slas_come_with_actual_limit_and_reason(make_run: MakeRun) -> None:
+    run = make_run(slas={"p95_latency": 1.0, "throughput_rps": 0.1}, priced=False)
+    run.judgements += make_run(priced=False, slas={"total_cost": 1.0}).judgements
+    lines = report(run).split("SLAs:\n")[1].splitlines()
+    assert lines[:3] == [
+        "  ✗ p95_latency <= 1.000 s: 1.450 s (0.450 s over, 45.0 %); "
+        "p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests",
+        "  ✓ throughput_rps >= 0.10 req/s: 0.30 req/s",
+        "  ✗ total_cost <= $1.0000: not measured; there is no price for my-model; add one to "
+        "the ini option senytl_pricing, or pass custom_pricing",
+    ]
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J\x1b[31mred", "a\nb\r\nc", "\x9b31m", "\u202eabc"])
+def test_hostile_text_is_shown_and_not_obeyed(make_run: MakeRun, hostile: str) -> None:
+    run = make_run(f"test[{hostile}]", failure=f"Error: {hostile}")
+    run.errors = [RequestError(hostile, hostile, 1)]
+    run.unpriced_models = (hostile,)
+    written = text.render_session(describe_session([describe_run(run)])) + report(run)
+    assert not [c for c in written if c != "\n" and not c.isprintable()]
+
+
+def test_a_session_lists_its_sums_and_each_test_under_its_name(make_run: MakeRun) -> None:
+    runs = [make_run("tests/test_a.py::test_a"), make_run("tests/test_b.py::test_b", failed=(1.0,))]
+    written = text.render_session(describe_session([describe_run(run) for run in runs]))
+    head, first, second, environment = written.split("\n\n\n")
+    assert "Tests:           2 (2 passed, 0 failed)" in head
+    assert "Requests:        7 (1 failed)" in head
+    assert "Total Cost:      $0.1575" in head
+    assert first.startswith("tests/test_a.py::test_a\n" + "─" * 50 + "\nAvg Latency:     1.000s\n")
+    assert "Test: " not in first
+    assert "1x RateLimitError: 429: slow down" in second
+    assert "senytl:" in environment
