@@ -12,7 +12,8 @@ from typing import Any
 from senytl.answer_text import find_text, join_chunks
 from senytl.capture import CallSink, current_sink, flush, open_scope
 from senytl.models import LLMCallRecord, SenytlResponse
-from senytl.performance.recording import is_interruption, record_wrapped_run
+from senytl.performance.failures import is_interruption
+from senytl.performance.recording import record_wrapped_run
 
 __all__ = ["RunObserver", "WrappedAgent", "run_observer"]
 

@@ -9,7 +9,6 @@ the body then ends by `end_body`.
 from __future__ import annotations
 
 import math
-import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from senytl.models import LLMCallRecord, PerformanceError
+from senytl.performance.failures import describe_error, is_failure, is_interruption
 from senytl.performance.ledger import CallLedger
-from senytl.redaction import redact
 
 if TYPE_CHECKING:
     from senytl.models import SenytlResponse
@@ -31,9 +30,6 @@ __all__ = [
     "Request",
     "clock",
     "current_recorder",
-    "describe_error",
-    "is_failure",
-    "is_interruption",
     "record_wrapped_run",
     "running_recorder",
 ]
@@ -44,10 +40,9 @@ clock = perf_counter
 current_recorder: ContextVar[Recorder | None] = ContextVar("senytl_recorder", default=None)
 """The recorder of the body that runs in this context."""
 
-_recorded_here: ContextVar[list[Request] | None] = ContextVar("senytl_recorded", default=None)
-"""The requests recorded since the innermost part began that `Recorder.measured` measures."""
+_current_block: ContextVar[_Block | None] = ContextVar("senytl_block", default=None)
+"""The innermost block that `Recorder.measured` measures in this context."""
 
-_MESSAGE_LENGTH = 300
 _ERROR_KINDS = 100
 
 
@@ -69,6 +64,20 @@ class Request:
         self.response = response
 
 
+class _Block:
+    """A part of a body with its own requests and calls; several tasks may each be in one."""
+
+    __slots__ = ("calls", "requests")
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.calls: list[LLMCallRecord] = []
+
+    def add_call(self, call: LLMCallRecord) -> None:
+        """Take an LLM call that has ended; it belongs to the block's next request."""
+        self.calls.append(call)
+
+
 class Recorder:
     """The requests of one user, in the order in which they ended.
 
@@ -86,6 +95,7 @@ class Recorder:
         "_calls",
         "_pending",
         "_requests",
+        "_stopped_seconds",
         "body_seconds",
         "body_start",
         "counts",
@@ -107,6 +117,7 @@ class Recorder:
         self.touched = False
         self.body_start = 0.0
         self.body_seconds = 0.0
+        self._stopped_seconds = 0.0
         self._requests: list[Request] = []
         self._pending: list[LLMCallRecord] = []
         self._calls = CallLedger()
@@ -129,6 +140,7 @@ class Recorder:
             # What an enclosing test set is no business of this body.
             (explicit_metrics, explicit_metrics.set(None)),
             (current_settings, current_settings.set(None)),
+            (_current_block, _current_block.set(None)),
         )
         self.run.entered.add(self)
         try:
@@ -211,14 +223,11 @@ class Recorder:
                     request.latency = latency
                     request.error = error if error is not None else request.error
                     return
-        calls, self._pending = self._pending, []
-        if not calls:
-            calls = _calls_of(response)
-        self._add(Request(latency, error, calls, response))
+        self._add(Request(latency, error, self._take_calls() or _calls_of(response), response))
 
     def record_run(self, response: SenytlResponse, error: BaseException | None) -> None:
         """Record the run of a wrapped agent, with the LLM calls made inside it."""
-        calls, self._pending = self._pending, []
+        calls = self._take_calls()
         # The list is the response's own: a stream that ends after the run still adds to it.
         run_calls = response.llm_calls
         self._add(
@@ -233,16 +242,27 @@ class Recorder:
     def _add(self, request: Request) -> None:
         self._requests.append(request)
         self.touched = True
-        recorded_here = _recorded_here.get()
-        if recorded_here is not None:
-            recorded_here.append(request)
+        block = _current_block.get()
+        if block is not None:
+            block.requests.append(request)
+
+    def _take_calls(self) -> list[LLMCallRecord]:
+        """The calls seen since the last request, of this block or, outside of any, of the body."""
+        block = _current_block.get()
+        if block is None:
+            calls, self._pending = self._pending, []
+        else:
+            calls, block.calls = block.calls, []
+        return calls
 
     @contextmanager
     def measured(self) -> Iterator[None]:
         """A part of a body that is a request of its own, unless it records requests itself."""
-        # By context, since several tasks of one body may be in such a part at once.
-        requests: list[Request] = []
-        token = _recorded_here.set(requests)
+        from senytl.capture import current_sink, flush
+
+        block = _Block()
+        block_token, sink_token = _current_block.set(block), current_sink.set(block)
+        stopped = self._stopped_seconds
         start = clock()
         error: BaseException | None = None
         try:
@@ -251,14 +271,19 @@ class Recorder:
             error = exception
             raise
         finally:
-            elapsed = clock() - start
-            _recorded_here.reset(token)
+            elapsed = clock() - start - (self._stopped_seconds - stopped)
+            flush(block)
             failed = error is not None and is_failure(error)
-            if requests:
-                if failed:
-                    requests[-1].error = error
-            elif error is None or failed:
+            if not block.requests and (error is None or failed):
                 self.record(elapsed, error=error)
+            elif block.requests:
+                last = block.requests[-1]
+                last.calls = last.calls + block.calls
+                last.error = error if failed else last.error
+            else:
+                self._pending += block.calls
+            current_sink.reset(sink_token)
+            _current_block.reset(block_token)
 
     @contextmanager
     def stopped_clock(self) -> Iterator[float]:
@@ -271,7 +296,9 @@ class Recorder:
         try:
             yield stopped
         finally:
-            self.body_start += clock() - stopped
+            seconds = clock() - stopped
+            self.body_start += seconds
+            self._stopped_seconds += seconds
             self.touched = True
 
     def so_far(self, now: float) -> Recorder:
@@ -308,38 +335,6 @@ def _calls_of(response: object) -> list[LLMCallRecord]:
     if not isinstance(calls, list):
         return []
     return [call for call in calls if isinstance(call, LLMCallRecord)]
-
-
-def is_failure(error: BaseException) -> bool:
-    """Whether an exception that leaves a body says that the agent failed.
-
-    A broken SLA does not: the request ended, and the limit on it did not hold. What ends a test
-    or the session (a skip, an interruption) says nothing about the agent either.
-    """
-    if isinstance(error, (PerformanceError, *_outcome("_pytest.outcomes", "Exit"),
-                          *_outcome("unittest.case", "SkipTest"))):  # fmt: skip
-        return False
-    return isinstance(error, (Exception, *_outcome("_pytest.outcomes", "Failed")))
-
-
-def is_interruption(error: BaseException) -> bool:
-    """Whether an exception ends a request before its time, and whatever runs it as well."""
-    return not isinstance(error, PerformanceError) and not is_failure(error)
-
-
-def _outcome(module: str, name: str) -> tuple[type[BaseException], ...]:
-    """How a test framework ends a test, if the framework is loaded at all."""
-    outcomes = sys.modules.get(module)
-    return (getattr(outcomes, name),) if outcomes is not None else ()
-
-
-def describe_error(error: BaseException | str) -> tuple[str, str]:
-    """The type and the message of an error, shortened, on one line and without secrets."""
-    name = "error" if isinstance(error, str) else type(error).__name__
-    message = redact(" ".join(str(error).split()))
-    if len(message) > _MESSAGE_LENGTH:
-        message = message[: _MESSAGE_LENGTH - 1] + "…"
-    return name, message
 
 
 def record_wrapped_run(response: SenytlResponse, error: BaseException | None = None) -> None:

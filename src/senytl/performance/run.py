@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from senytl.models import PerformanceError
 from senytl.performance.blame import Place, place_of_caller, raise_at
+from senytl.performance.failures import describe_error, is_interruption
 from senytl.performance.ledger import CallLedger
 from senytl.performance.metrics import PerformanceMetrics, RequestError
-from senytl.performance.recording import Recorder, describe_error, is_interruption
+from senytl.performance.recording import Recorder
 from senytl.performance.series import Series
 from senytl.performance.sla import SLA, SLAViolationError, enforce, judge
 

@@ -43,7 +43,7 @@ def test_each_call_has_figures_of_its_own() -> None:
 
 
 def test_iterations_are_measured_and_warmup_is_not() -> None:
-    bodies = []
+    bodies: list[int] = []
 
     @performance.benchmark(iterations=5, warmup=2)
     def work() -> int:

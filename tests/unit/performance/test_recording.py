@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from senytl.capture import current_sink
 from senytl.models import LLMCallRecord, MockResponse, PerformanceError, SenytlResponse, TokenUsage
 from senytl.performance import PerformanceMetrics, record_request
 from senytl.performance.recording import (
     Recorder,
     clock,
-    is_failure,
-    is_interruption,
     record_wrapped_run,
 )
 from senytl.performance.run import Run
@@ -44,6 +45,13 @@ def response(seconds: float, *calls: LLMCallRecord) -> SenytlResponse:
 def end(run: Run, recorder: Recorder, seconds: float = 9.0) -> PerformanceMetrics:
     recorder.end_body(recorder.body_start + seconds)
     return run.finish(seconds)
+
+
+def seen(call: LLMCallRecord) -> None:
+    """Deliver a call as the capture does: to the sink of the context."""
+    sink = current_sink.get()
+    assert sink is not None
+    sink.add_call(call)
 
 
 def tokens(metrics: PerformanceMetrics) -> list[int]:
@@ -179,24 +187,61 @@ def test_a_broken_sla_is_no_failure_of_the_request(run: Run, recorder: Recorder)
     assert (metrics.total_requests, metrics.failed_requests) == (1, 0)
 
 
-def test_outcomes_of_pytest_are_told_apart() -> None:
-    assert is_failure(pytest.fail.Exception("no"))
-    assert not is_failure(pytest.skip.Exception("later"))
-    assert is_interruption(pytest.skip.Exception("later"))
-    assert is_failure(RuntimeError())
-    assert is_interruption(KeyboardInterrupt())
-    assert not is_interruption(PerformanceError())
-
-
 def test_a_measured_block_is_a_request_of_its_own(run: Run, recorder: Recorder) -> None:
     with recorder.measured():
-        recorder.add_call(call(3))
+        seen(call(3))
     with recorder.measured():
         pass
     metrics = end(run, recorder)
     assert metrics.total_requests == 2
     assert max(metrics.latencies) < 9.0
     assert tokens(metrics) == [3, 0]
+
+
+def test_blocks_of_tasks_at_the_same_time_keep_their_calls_apart(
+    run: Run, recorder: Recorder
+) -> None:
+    async def ask(tokens: int, seconds: float) -> None:
+        with recorder.measured():
+            await asyncio.sleep(seconds)
+            seen(call(tokens))
+            await asyncio.sleep(seconds)
+
+    async def ask_both() -> None:
+        await asyncio.gather(ask(1, 0.02), ask(2, 0.03))
+
+    asyncio.run(ask_both())
+    seen(call(4))
+    assert tokens(end(run, recorder)) == [1, 2 + 4]
+
+
+def test_what_a_block_records_itself_takes_its_calls(run: Run, recorder: Recorder) -> None:
+    with recorder.measured():
+        seen(call(1))
+        record_request(0.1)
+        seen(call(2))
+    assert tokens(end(run, recorder)) == [3]
+
+
+def test_judging_takes_no_time_of_a_block(run: Run, recorder: Recorder) -> None:
+    with recorder.measured(), recorder.stopped_clock():
+        time.sleep(0.2)
+    assert end(run, recorder).max_latency < 0.15
+
+
+def test_a_run_inside_a_block_is_none_of_its_requests(run: Run, recorder: Recorder) -> None:
+    inner = run.new_recorder()
+    with recorder.measured():
+        seen(call(1))
+        with inner.entered():
+            inner.begin_body()
+            seen(call(2))
+            inner.record(0.5)
+            inner.end_body(inner.body_start + 1)
+    assert inner.latencies[0] == 0.5
+    recorder.end_body(recorder.body_start + 1)
+    assert (recorder.ended, inner.ended) == (1, 1)
+    assert sorted(tokens(run.finish(1.0))) == [1, 2]
 
 
 def test_a_measured_block_in_which_an_agent_ran_adds_none(run: Run, recorder: Recorder) -> None:

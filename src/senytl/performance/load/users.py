@@ -9,9 +9,10 @@ from time import sleep
 from types import TracebackType
 from typing import Self
 
+from senytl.performance.failures import is_failure
 from senytl.performance.load.plan import LoadPlan
 from senytl.performance.metrics import PerformanceMetrics
-from senytl.performance.recording import clock, is_failure
+from senytl.performance.recording import clock
 from senytl.performance.run import Run
 from senytl.performance.runlog import RunLog
 

@@ -1,0 +1,155 @@
+"""The plugin's command line and ini options, read once and checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from senytl.performance.sla import SLA
+
+__all__ = ["BUDGET_TOTALS", "CONFIG", "PluginConfig", "add_options"]
+
+CONFIG: pytest.StashKey[PluginConfig] = pytest.StashKey()
+
+BUDGET_TOTALS: dict[str, Literal["cost", "tokens", "failed_requests"]] = {
+    "total_cost": "cost",
+    "total_tokens": "tokens",
+    "failed_requests": "failed_requests",
+}
+"""The metrics that may be limited for a whole session, by the name of their sum over its tests."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    group = parser.getgroup("senytl", "senytl: performance and SLAs of LLM agents")
+    group.addoption(
+        "--senytl-perf-report",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="write the figures of all measured tests to PATH; its suffix is the format: "
+        ".json, .md or .txt (may be repeated)",
+    )
+    parser.addini(
+        "senytl_sla",
+        "limits on every measured test, one 'metric=limit' a line; marks come before them",
+        type="linelist",
+    )
+    parser.addini(
+        "senytl_pricing",
+        "prices of models in dollars per 1M tokens, one 'model: prompt=5.0 completion=10.0' a line",
+        type="linelist",
+    )
+    parser.addini(
+        "senytl_budget",
+        "limits on all measured tests together, one 'metric=limit' a line; of "
+        + ", ".join(BUDGET_TOTALS),
+        type="linelist",
+    )
+
+
+class PluginConfig(NamedTuple):  # a dataclass takes a millisecond more of every session's start
+    """What the options say, validated.
+
+    Args:
+        report_paths: Where to write reports, absolute, in the order given.
+        limits: The project's limits on each measured test, by metric name.
+        pricing: The project's prices, as `estimate_cost` takes them.
+        budget: Limits on all measured tests together.
+    """
+
+    report_paths: tuple[Path, ...]
+    limits: Mapping[str, float]
+    pricing: Mapping[str, Mapping[str, float]]
+    budget: tuple[SLA, ...]
+
+    @classmethod
+    def from_pytest_config(cls, config: pytest.Config) -> PluginConfig:
+        """Read and check the options.
+
+        Raises:
+            pytest.UsageError: If one makes no sense; it names the option.
+        """
+        return cls(
+            report_paths=_read_report_paths(config),
+            limits={sla.metric: sla.limit for sla in _read_limits(config, "senytl_sla")},
+            pricing=_read_pricing(config.getini("senytl_pricing")),
+            budget=_read_budget(config),
+        )
+
+
+def _read_report_paths(config: pytest.Config) -> tuple[Path, ...]:
+    names: list[str] = config.getoption("senytl_perf_report")
+    # A worker writes no report, and what its controller checked needs no second look.
+    if not names or hasattr(config, "workerinput"):
+        return ()
+    from senytl.performance.report import format_for
+    from senytl.performance.report.writing import check_writable
+
+    paths = tuple(dict.fromkeys(config.invocation_params.dir / name for name in names))
+    for path in paths:
+        try:
+            format_for(path)
+            if not config.option.collectonly:
+                check_writable(path)
+        except (ValueError, OSError) as error:
+            raise pytest.UsageError(f"--senytl-perf-report={path}: {error}") from None
+    return paths
+
+
+def _read_limits(config: pytest.Config, option: str) -> list[SLA]:
+    lines = _content(config.getini(option))
+    if not lines:
+        return []
+    from senytl.performance.sla import SLA
+
+    slas: dict[str, SLA] = {}
+    for line in lines:
+        metric, equals, limit = (part.strip() for part in line.partition("="))
+        try:
+            if not equals:
+                raise ValueError("it is not of the form 'metric=limit'")
+            if metric in slas:
+                raise ValueError(f"{metric} has a limit already")
+            slas[metric] = SLA(metric, _read_number(limit))
+        except ValueError as error:
+            raise pytest.UsageError(f"ini option {option}: cannot use {line!r}: {error}") from None
+    return list(slas.values())
+
+
+def _read_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _read_budget(config: pytest.Config) -> tuple[SLA, ...]:
+    budget = tuple(_read_limits(config, "senytl_budget"))
+    for sla in budget:
+        if sla.metric not in BUDGET_TOTALS:
+            raise pytest.UsageError(
+                f"ini option senytl_budget: {sla.metric} does not add up over tests; "
+                f"a budget limits {', '.join(BUDGET_TOTALS)}"
+            )
+    return budget
+
+
+def _read_pricing(lines: Iterable[str]) -> Mapping[str, Mapping[str, float]]:
+    lines = _content(lines)
+    if not lines:
+        return {}
+    from senytl.performance.pricing import parse_pricing
+
+    try:
+        return parse_pricing("\n".join(lines))
+    except ValueError as error:
+        raise pytest.UsageError(f"ini option {error}") from None
+
+
+def _content(lines: Iterable[str]) -> list[str]:
+    return [stripped for line in lines if (stripped := line.strip())]
