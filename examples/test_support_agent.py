@@ -1,0 +1,67 @@
+"""Service levels of the support agent, stated in each of the ways that there are.
+
+Run them with `pytest examples`. No call leaves the machine: see mocked_model.py.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from senytl import expect, performance
+
+ORDER = "Where is order A-1001?"
+RETURNS = "Can I return a book?"
+
+
+# Marks: the test stays as it is, and every request that it makes is measured.
+@pytest.mark.benchmark(iterations=50, warmup=2)
+@pytest.mark.sla(p50_latency=0.5, avg_tokens_per_request=400)
+def test_order_lookup(agent):
+    response = agent.run(ORDER)
+
+    expect(response).to_have_called("lookup_order").to_contain("Thursday")
+
+
+# The fixture: figures and limits at hand, in a test that makes several requests.
+def test_conversation(agent, perf):
+    perf.sla(total_cost=0.01, max_latency=1.0)
+
+    for question in (RETURNS, ORDER, RETURNS):
+        agent.run(question)
+
+    assert perf.metrics.total_requests == 3
+    perf.assert_token_usage_under(400)
+
+
+# The decorator: the same, and it works outside pytest too.
+@performance.benchmark(iterations=20, warmup=1)
+def test_cost_of_an_answer(agent):
+    agent.run(RETURNS)
+
+    performance.assert_cost_under(cents=0.1)
+    performance.assert_cost_under(cents=2, per_request=False)
+
+
+# An async agent needs no plugin and no setting.
+@pytest.mark.benchmark(iterations=20, warmup=1)
+@pytest.mark.sla(max_latency=1.0)
+async def test_async_order_lookup(async_agent):
+    response = await async_agent.run(ORDER)
+
+    expect(response).to_contain("Thursday")
+
+
+# Twenty users at once: limits stated in the body hold for all their requests together.
+@performance.load_test(concurrent_users=20, duration=3, ramp_up=0.5)
+def test_under_load(agent):
+    agent.run(ORDER)
+
+    performance.assert_throughput_above(requests_per_second=10)
+    performance.assert_p95_latency_under(seconds=2)
+    performance.assert_no_memory_leaks()
+
+
+@pytest.mark.load_test(concurrent_users=20, duration=2)
+@pytest.mark.sla(throughput_rps=10, success_rate=1.0)
+async def test_async_under_load(async_agent):
+    await async_agent.run(ORDER)
