@@ -11,9 +11,10 @@ from typing import Any
 
 from senytl.answer_text import find_text, join_chunks
 from senytl.capture import CallSink, current_sink, flush, open_scope
+from senytl.capture.scope import sink_of_new_call
 from senytl.models import LLMCallRecord, SenytlResponse
 from senytl.performance.failures import is_interruption
-from senytl.performance.recording import record_wrapped_run
+from senytl.performance.recording import current_recorder, record_wrapped_run
 
 __all__ = ["RunObserver", "WrappedAgent", "run_observer"]
 
@@ -96,11 +97,14 @@ class _Run:
         self.calls: list[LLMCallRecord] = []
         self.start = perf_counter()
         self._ended = False
-        self._around: CallSink | None = current_sink.get()
+        self._around: CallSink | None = sink_of_new_call()
         self._outer: _Run | None = None
         # A task that outlives the run that started it is no part of that run.
         if isinstance(self._around, _Run) and not self._around._ended:
             self._outer = self._around
+        self._recorder = current_recorder.get()
+        if self._recorder is not None and self._outer is None:
+            self._recorder.under_way.add(self)
 
     def add_call(self, call: LLMCallRecord) -> None:
         """Take a call that has ended; those of an inner run belong to the outer one as well."""
@@ -122,7 +126,7 @@ class _Run:
         """End the run with what the agent gave."""
         response = self._end(text, raw)
         if self._outer is None:
-            record_wrapped_run(response)
+            self._report(response)
             observer = run_observer.get()
             if observer is not None:
                 observer(response, self.start)
@@ -134,15 +138,22 @@ class _Run:
         if self._outer is not None:
             return
         if not is_interruption(error):
-            record_wrapped_run(response, error)
+            self._report(response, error)
         elif self._around is not None:  # no request came of it, but its calls were made
             for call in response.llm_calls:
                 self._around.add_call(call)
+
+    def _report(self, response: SenytlResponse, error: BaseException | None = None) -> None:
+        # Around it may be a run that has ended, of which this one is no part.
+        around = None if isinstance(self._around, _Run) else self._around
+        record_wrapped_run(response, error, around)
 
     def _end(self, text: str, raw: Any) -> SenytlResponse:
         duration = perf_counter() - self.start
         flush(self)
         self._ended = True
+        if self._recorder is not None:
+            self._recorder.under_way.discard(self)
         return SenytlResponse(text, raw, duration, self.calls)
 
 

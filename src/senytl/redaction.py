@@ -19,7 +19,18 @@ _SECRETS = re.compile(
     | (?<=\bbearer\s)[^\s"',;]+
     | (?<=\bbasic\s)[A-Za-z0-9+/=]{8,}
     | (?<=[?&]key=)[^\s&"']+
-    | (?:(?<=api[-_]key=)|(?<=api[-_]key:\s)|(?<=api[-_]key":\s")|(?<=api[-_]key":"))[^\s&"',]+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"""
+    (
+        (?:api[-_]?key|access[-_]token|auth[-_]token|client[-_]secret|password)
+        (?:["']?\s*:\s*|["']?=)["']?              # as JSON, a dict, a header, a query, an argument
+        | (?P<url>://[^\s/:@]*:(?=[^\s/@]+@))     # a URL with a user and a password
+    )
+    (?!\[secret\])
+    (?(url)[^\s/@]+|[^\s&"',;)}\]]+)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -27,4 +38,4 @@ _SECRETS = re.compile(
 
 def redact(text: str) -> str:
     """Replace whatever looks like a key or a token in `text` by ``[secret]``."""
-    return _SECRETS.sub("[secret]", text)
+    return _SECRETS.sub("[secret]", _NAMED.sub(r"\1[secret]", text))

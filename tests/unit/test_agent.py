@@ -6,6 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from types import SimpleNamespace
@@ -344,6 +345,44 @@ def test_of_nested_runs_the_outer_one_is_the_request_and_has_all_calls(senytl: S
     metrics = measured(lambda: responses.append(outer.run()))
     assert [models(response) for response in responses] == [["inner"], ["outer", "inner"]]
     assert (metrics.total_requests, metrics.llm_calls) == (1, 2)
+
+
+def test_runs_in_threads_of_the_body_are_requests_of_the_only_one_that_runs(
+    senytl: Senytl,
+) -> None:
+    wrapped = senytl.wrap(ask)
+
+    def body() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(wrapped.run, ["m", "m", "m"]))
+
+    metrics = measured(body)
+    assert (metrics.total_requests, metrics.llm_calls) == (3, 3)
+    assert [usage.total_tokens > 0 for usage in metrics.token_usage] == [True, True, True]
+
+
+def test_runs_in_threads_of_a_run_are_no_requests_of_their_own(senytl: Senytl) -> None:
+    inner = senytl.wrap(ask)
+
+    def delegate() -> str:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(inner.run, ["m", "m", "m"]))
+        return "done"
+
+    metrics = measured(senytl.wrap(delegate).run)
+    assert (metrics.total_requests, metrics.llm_calls) == (1, 3)
+
+
+def test_the_calls_of_runs_in_threads_of_a_load_are_counted_as_nobodys(senytl: Senytl) -> None:
+    wrapped = senytl.wrap(ask)
+
+    @performance.load_test(concurrent_users=2, iterations=1)
+    def load() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(wrapped.run, "m").result()
+
+    metrics = load()
+    assert (metrics.total_requests, metrics.llm_calls, metrics.unattributed_calls) == (2, 2, 2)
 
 
 def test_a_nested_run_in_a_thread_with_the_context_belongs_to_the_outer_one(

@@ -15,6 +15,12 @@ from senytl.redaction import redact
         "GET /v1beta/models?key=AIzaSyA1234567890abc failed",
         "api_key=hunter2hunter2",
         '{"api_key": "hunter2hunter2"}',
+        "{'api_key': 'hunter2hunter2'}",
+        "Client(api_key='hunter2hunter2')",
+        "x-goog-api-key: AIzaSyA1234567890abc",
+        "GET /v1?access_token=hunter2hunter2&page=1 failed",
+        "no route to http://proxy:hunter2@10.0.0.1:8080",
+        "password=hunter2",
         "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc was refused",
         "AKIAIOSFODNN7EXAMPLE",
     ],
@@ -25,6 +31,7 @@ def test_secrets_are_replaced(text: str) -> None:
     for secret in ("abcDEF", "cDEF", "abc.def", "abcdefgh", "1234567890abc", "hunter2", "eyJ"):
         assert secret not in clean
     assert "IOSFODNN7" not in clean
+    assert redact(clean) == clean
 
 
 @pytest.mark.parametrize(
@@ -34,6 +41,8 @@ def test_secrets_are_replaced(text: str) -> None:
         "the task-list is empty, risk-free and sky-blue",
         "model claude-3-opus-20240229 is overloaded",
         "keyboard-interrupt",
+        "the api_key client option must be set, or the password",
+        "http://localhost:8080/users/a@b.c",
     ],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:

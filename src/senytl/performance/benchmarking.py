@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from senytl.capture import flush, open_scope
-from senytl.performance.decorated import attach, check_function, name_of
+from senytl.performance.decorated import attach, check_function, check_result, name_of
 from senytl.performance.recording import Recorder, clock
 from senytl.performance.run import Run
 from senytl.performance.runlog import RunLog
@@ -102,6 +102,7 @@ def _decorate(function: Callable[..., Any], plan: BenchmarkPlan) -> Callable[...
                 for body in measurement.bodies():
                     with body:
                         result = function(*args, **kwargs)
+                        check_result(result, "benchmarked")
             return result
 
         wrapper = run

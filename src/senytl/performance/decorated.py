@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from senytl.models import PerformanceError
 from senytl.performance.runlog import RunLog
 
-__all__ = ["attach", "check_function", "name_of"]
+__all__ = ["attach", "check_function", "check_result", "name_of"]
 
 
 def check_function(function: object, decorator: str) -> None:
@@ -27,6 +28,26 @@ def check_function(function: object, decorator: str) -> None:
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{decorator} measures a function, not the generator {function!r}")
+
+
+def check_result(result: object, kind: str) -> None:
+    """Refuse a body that has not run when its call is over.
+
+    Args:
+        result: What the body gave.
+        kind: What measured it, for the message: ``"benchmarked"``.
+
+    Raises:
+        PerformanceError: If somebody would have to await it.
+    """
+    if not isinstance(result, Awaitable):
+        return
+    if inspect.iscoroutine(result):
+        result.close()
+    raise PerformanceError(
+        f"the {kind} function returned {type(result).__name__} that nothing awaits, so "
+        "nothing was measured: declare it with async def"
+    )
 
 
 def name_of(function: Callable[..., Any]) -> str:

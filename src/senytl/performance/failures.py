@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 
 from senytl.models import PerformanceError
 from senytl.redaction import redact
 
-__all__ = ["describe_error", "is_failure", "is_interruption"]
+__all__ = ["count_error", "describe_error", "fold_errors", "is_failure", "is_interruption"]
 
 _MESSAGE_LENGTH = 300
+_KINDS = 100
+_MORE = "(more messages)"
 
 
 def is_failure(error: BaseException) -> bool:
@@ -38,7 +41,29 @@ def _outcome(module: str, name: str) -> tuple[type[BaseException], ...]:
 def describe_error(error: BaseException | str) -> tuple[str, str]:
     """The type and the message of an error, shortened, on one line and without secrets."""
     name = "error" if isinstance(error, str) else type(error).__name__
-    message = redact(" ".join(str(error).split()))
+    try:
+        message = str(error)
+    except Exception as failure:  # a mistake in the agent's own class; the request has failed
+        message = f"(no message: {type(failure).__name__} in __str__)"
+    message = redact(" ".join(message.split()))
     if len(message) > _MESSAGE_LENGTH:
         message = message[: _MESSAGE_LENGTH - 1] + "…"
     return name, message
+
+
+def count_error(errors: Counter[tuple[str, str]], error: BaseException | str) -> None:
+    """Count an error by its type and message; once there are many, new ones by type alone."""
+    kind = describe_error(error)
+    if kind not in errors and len(errors) >= _KINDS:
+        kind = (kind[0], _MORE)
+    errors[kind] += 1
+
+
+def fold_errors(errors: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    """The most frequent of many users' errors, with the others of each type counted together."""
+    folded: Counter[tuple[str, str]] = Counter()
+    room = _KINDS
+    for (name, message), count in errors.most_common():
+        room -= message != _MORE
+        folded[name, message if room >= 0 else _MORE] += count
+    return folded

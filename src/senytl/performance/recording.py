@@ -18,10 +18,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from senytl.models import LLMCallRecord, PerformanceError
-from senytl.performance.failures import describe_error, is_failure, is_interruption
+from senytl.performance.failures import count_error, is_failure, is_interruption
 from senytl.performance.ledger import CallLedger
 
 if TYPE_CHECKING:
+    from senytl.capture import CallSink
     from senytl.models import SenytlResponse
     from senytl.performance.run import Run
 
@@ -42,8 +43,6 @@ current_recorder: ContextVar[Recorder | None] = ContextVar("senytl_recorder", de
 
 _current_block: ContextVar[_Block | None] = ContextVar("senytl_block", default=None)
 """The innermost block that `Recorder.measured` measures in this context."""
-
-_ERROR_KINDS = 100
 
 
 class Request:
@@ -67,9 +66,10 @@ class Request:
 class _Block:
     """A part of a body with its own requests and calls; several tasks may each be in one."""
 
-    __slots__ = ("calls", "requests")
+    __slots__ = ("around", "calls", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, around: _Block | None) -> None:
+        self.around = around
         self.requests: list[Request] = []
         self.calls: list[LLMCallRecord] = []
 
@@ -89,6 +89,9 @@ class Recorder:
     Args:
         run: The run that it is part of.
         counts: False for warm-up: nothing is kept, and assertions are not checked.
+
+    Attributes:
+        under_way: The runs of wrapped agents that have begun in its body's context.
     """
 
     __slots__ = (
@@ -105,6 +108,7 @@ class Recorder:
         "latencies",
         "run",
         "touched",
+        "under_way",
     )
 
     def __init__(self, run: Run, *, counts: bool = True) -> None:
@@ -115,6 +119,7 @@ class Recorder:
         self.errors: Counter[tuple[str, str]] = Counter()
         self.interrupted = 0
         self.touched = False
+        self.under_way: set[object] = set()
         self.body_start = 0.0
         self.body_seconds = 0.0
         self._stopped_seconds = 0.0
@@ -164,11 +169,14 @@ class Recorder:
         """
         requests, calls = self._requests, self._pending
         self._requests, self._pending, self.touched = [], [], False
+        self.under_way.clear()  # of one whose coroutine nobody awaited
         self.body_seconds += end - self.body_start
         if requests:
             requests[-1].calls = requests[-1].calls + calls
             if error is not None and is_failure(error):
                 requests[-1].error = error
+            elif error is not None and is_interruption(error):
+                self.interrupted += 1  # those that it recorded had ended; another was under way
         elif error is not None and is_interruption(error):
             self.interrupted += 1
             self._pending = calls
@@ -186,10 +194,7 @@ class Recorder:
             self.latencies.append(request.latency)
             return
         self.failed_latencies.append(request.latency)
-        kind = describe_error(request.error)
-        if kind not in self.errors and len(self.errors) >= _ERROR_KINDS:
-            kind = (kind[0], "(more messages)")
-        self.errors[kind] += 1
+        count_error(self.errors, request.error)
 
     def add_call(self, call: LLMCallRecord) -> None:
         """Take an LLM call that has ended; it belongs to the next request recorded."""
@@ -223,7 +228,9 @@ class Recorder:
                     request.latency = latency
                     request.error = error if error is not None else request.error
                     return
-        self._add(Request(latency, error, self._take_calls() or _calls_of(response), response))
+        # Without the response: only those of wrapped runs are corrected, and an agent that is not
+        # wrapped may well give the same object each time.
+        self._add(Request(latency, error, self._take_calls() or _calls_of(response)))
 
     def record_run(self, response: SenytlResponse, error: BaseException | None) -> None:
         """Record the run of a wrapped agent, with the LLM calls made inside it."""
@@ -260,7 +267,7 @@ class Recorder:
         """A part of a body that is a request of its own, unless it records requests itself."""
         from senytl.capture import current_sink, flush
 
-        block = _Block()
+        block = _Block(_current_block.get())
         block_token, sink_token = _current_block.set(block), current_sink.set(block)
         stopped = self._stopped_seconds
         start = clock()
@@ -284,6 +291,8 @@ class Recorder:
                 self._pending += block.calls
             current_sink.reset(sink_token)
             _current_block.reset(block_token)
+            if block.around is not None:
+                block.around.requests += block.requests
 
     @contextmanager
     def stopped_clock(self) -> Iterator[float]:
@@ -314,6 +323,10 @@ class Recorder:
             Request(one.latency, one.error, one.calls, one.response) for one in self._requests
         ]
         copy._pending = list(self._pending)
+        block = _current_block.get()
+        while block is not None:
+            copy._pending += block.calls
+            block = block.around
         copy.end_body(now)
         return copy
 
@@ -337,16 +350,29 @@ def _calls_of(response: object) -> list[LLMCallRecord]:
     return [call for call in calls if isinstance(call, LLMCallRecord)]
 
 
-def record_wrapped_run(response: SenytlResponse, error: BaseException | None = None) -> None:
+def record_wrapped_run(
+    response: SenytlResponse,
+    error: BaseException | None = None,
+    sink: CallSink | None = None,
+) -> None:
     """Record the run of a wrapped agent as a request of the body that runs, if one does.
 
     Args:
         response: The run's response; one without text for a run that raised.
         error: What the agent raised.
+        sink: Who gets the LLM calls that are made where the run was. In a thread without a
+            context that is the recorder of the only body that runs, whose request this is then,
+            unless it may be part of a run that is under way there; else the calls are all that
+            can be told of the run.
     """
     recorder = current_recorder.get()
+    if recorder is None and isinstance(sink, Recorder) and not sink.under_way:
+        recorder = sink
     if recorder is not None:
         recorder.record_run(response, error)
+    elif sink is not None:
+        for call in response.llm_calls:
+            sink.add_call(call)
 
 
 def running_recorder() -> Recorder:

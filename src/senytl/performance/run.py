@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from senytl.models import PerformanceError
 from senytl.performance.blame import Place, place_of_caller, raise_at
-from senytl.performance.failures import describe_error, is_interruption
+from senytl.performance.failures import describe_error, fold_errors, is_interruption
 from senytl.performance.ledger import CallLedger
 from senytl.performance.metrics import PerformanceMetrics, RequestError
 from senytl.performance.recording import Recorder
@@ -78,10 +78,12 @@ class _StrayCalls:
                 self._lock.release()
 
     def ledger(self) -> CallLedger:
-        """The calls so far, all of request 0."""
+        """The calls so far, all of request 0; a copy, since more may come at any time."""
+        so_far = CallLedger()
         with self._lock:
             self._take()
-            return self._ledger
+            so_far.extend(self._ledger, 0)
+        return so_far
 
     def _take(self) -> None:
         while self._arrived:
@@ -230,13 +232,14 @@ class Run:
         if ended:
             ledger.extend(stray, ended - 1)
         totals = ledger.total(ended, current_pricing())
+        kinds = fold_errors(errors).most_common()
         metrics = PerformanceMetrics(
             latencies=Series.join([one.latencies for one in recorders]),
             failed_latencies=Series.join([one.failed_latencies for one in recorders]),
             token_usage=totals.token_usage,
             costs=totals.costs,
             memory_snapshots=self._sampler.snapshots,
-            errors=[RequestError(*kind, count) for kind, count in errors.most_common()],
+            errors=[RequestError(*kind, count) for kind, count in kinds],
             interrupted_requests=interrupted,
             duration_seconds=duration,
             concurrent_users=self.concurrent_users,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["SLA", "Judgement", "SLAViolationError", "enforce", "judge", "slas_from_limits"]
 
 
+_ROUNDING = 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class SLA:
     """A limit on one metric: the most it may be where lower is better, else the least.
@@ -62,6 +65,8 @@ class SLA:
         if actual is None or math.isnan(actual):
             return Judgement(self, None, False, metric.missing(run))
         held = actual <= self.limit if metric.direction is Direction.LOWER else actual >= self.limit
+        # Sums of fractions may miss the limit that they are by their last bit.
+        held = held or math.isclose(actual, self.limit, rel_tol=_ROUNDING)
         return Judgement(self, actual, held, metric.why(run))
 
 

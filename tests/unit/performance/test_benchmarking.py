@@ -250,6 +250,17 @@ def test_only_functions_are_benchmarked() -> None:
         performance.benchmark(generate)
 
 
+def test_a_function_whose_coroutine_nothing_awaits_is_refused() -> None:
+    async def answer() -> None: ...
+
+    @performance.benchmark
+    def work() -> object:
+        return answer()
+
+    with pytest.raises(performance.PerformanceError, match="declare it with async def"):
+        work()
+
+
 def test_the_decorated_function_looks_like_the_original() -> None:
     @performance.benchmark
     def work(a: int) -> None:

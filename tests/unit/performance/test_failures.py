@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import unittest
+from collections import Counter
 
 import pytest
 
 from senytl.models import PerformanceError
-from senytl.performance.failures import describe_error, is_failure, is_interruption
+from senytl.performance.failures import describe_error, fold_errors, is_failure, is_interruption
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,22 @@ def test_an_error_is_described_on_one_line_without_secrets() -> None:
 
 def test_an_error_given_as_a_text() -> None:
     assert describe_error("the answer was empty") == ("error", "the answer was empty")
+
+
+def test_an_error_whose_message_cannot_be_read_is_an_error_all_the_same() -> None:
+    class ApiError(Exception):
+        def __str__(self) -> str:
+            return str(self.code)  # type: ignore[attr-defined]  # the mistake
+
+    assert describe_error(ApiError()) == ("ApiError", "(no message: AttributeError in __str__)")
+
+
+def test_of_many_users_errors_the_frequent_ones_are_kept() -> None:
+    errors = Counter({("ValueError", f"number {number}"): 1 for number in range(500)})
+    errors["ValueError", "(more messages)"] = 7
+    errors["KeyError", "'answer'"] = 2
+    folded = fold_errors(errors)
+    assert folded.total() == errors.total()
+    assert len(folded) == 101
+    assert folded["KeyError", "'answer'"] == 2
+    assert folded["ValueError", "(more messages)"] == 7 + 500 - 99

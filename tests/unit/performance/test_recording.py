@@ -90,6 +90,12 @@ def test_recording_a_wrapped_response_corrects_its_record(run: Run, recorder: Re
     assert tokens(metrics) == [10, 20]
 
 
+def test_an_answer_given_again_is_a_request_each_time(run: Run, recorder: Recorder) -> None:
+    for latency in (0.1, 0.2, 0.3):
+        record_request(latency, "the same object, as an agent that is not wrapped may give")
+    assert end(run, recorder).latencies == [0.1, 0.2, 0.3]
+
+
 def test_a_correction_may_make_the_request_a_failed_one(run: Run, recorder: Recorder) -> None:
     answer = response(0.25)
     record_wrapped_run(answer)
@@ -181,6 +187,13 @@ def test_an_interruption_ends_no_request(run: Run, recorder: Recorder) -> None:
     assert (metrics.total_requests, metrics.interrupted_requests) == (0, 1)
 
 
+def test_an_interruption_after_a_request_is_another_one(run: Run, recorder: Recorder) -> None:
+    record_request(0.1)
+    recorder.end_body(recorder.body_start + 0.5, KeyboardInterrupt())
+    metrics = run.finish(1.0)
+    assert (metrics.total_requests, metrics.interrupted_requests) == (1, 1)
+
+
 def test_a_broken_sla_is_no_failure_of_the_request(run: Run, recorder: Recorder) -> None:
     recorder.end_body(recorder.body_start + 0.5, PerformanceError("over the limit"))
     metrics = run.finish(1.0)
@@ -248,6 +261,31 @@ def test_a_measured_block_in_which_an_agent_ran_adds_none(run: Run, recorder: Re
     with recorder.measured():
         record_wrapped_run(response(0.25))
     assert end(run, recorder).latencies == [0.25]
+
+
+def test_of_measured_blocks_in_each_other_the_inner_ones_are_the_requests(
+    run: Run, recorder: Recorder
+) -> None:
+    with recorder.measured():
+        with recorder.measured():
+            record_wrapped_run(response(0.25, call(1)))
+        with recorder.measured():
+            seen(call(2))
+        seen(call(4))
+    metrics = end(run, recorder)
+    assert metrics.latencies[0] == 0.25
+    assert tokens(metrics) == [1, 2 + 4]
+
+
+def test_the_run_so_far_has_the_calls_of_the_blocks_that_still_run(
+    run: Run, recorder: Recorder
+) -> None:
+    with recorder.measured():
+        seen(call(1))
+        with recorder.measured():
+            seen(call(2))
+            assert run.so_far(recorder, clock()).total_tokens == 3
+    assert tokens(end(run, recorder)) == [2 + 1]
 
 
 def test_a_measured_block_that_raises_is_a_failed_request(run: Run, recorder: Recorder) -> None:

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from senytl.models import PerformanceError
-from senytl.performance import SLA, PerformanceMetrics, SLAViolationError
+from senytl.performance import SLA, CostEstimate, PerformanceMetrics, SLAViolationError
 from senytl.performance.metric import UnknownMetricError
 from senytl.performance.sla import enforce, judge, slas_from_limits
 
@@ -34,6 +34,15 @@ def test_the_metric_knows_which_way_its_limit_points(
     run: PerformanceMetrics, metric: str, limit: float, held: bool
 ) -> None:
     assert SLA(metric, limit).judge(run).held is held
+
+
+@pytest.mark.parametrize("parts", [(0.1, 0.2), (0.0, 0.3), (0.15, 0.15)])
+def test_a_sum_that_is_the_limit_but_for_rounding_keeps_it(
+    run: PerformanceMetrics, parts: tuple[float, float]
+) -> None:
+    run.costs = [CostEstimate(*parts, sum(parts))]
+    assert SLA("total_cost", 0.3).judge(run).held
+    assert not SLA("total_cost", 0.2999999).judge(run).held
 
 
 def test_an_unknown_metric_is_refused_when_it_is_stated() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent import futures
 from itertools import repeat
 from typing import Any
 
@@ -149,7 +150,7 @@ async def _work(
             await call()
         except BaseException as error:
             end = clock()
-            if not user.commit(end, error):
+            if not user.commit(end, _meaning(error)):
                 if isinstance(error, cancelled):
                     raise
                 break
@@ -169,3 +170,11 @@ async def _work(
             turn_ends = now + _TURN
             user.idle = False
     return end
+
+
+def _meaning(error: BaseException) -> BaseException:
+    """What an error that left a body says: a cancellation that no one asked for is a failure."""
+    if not isinstance(error, asyncio.CancelledError):
+        return error
+    task = asyncio.current_task()
+    return error if task is None or task.cancelling() else futures.CancelledError(*error.args)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import copy_context
-from inspect import iscoroutine
 from itertools import repeat
 from threading import Event, Lock, Thread
 from typing import Any
 
 from senytl.models import PerformanceError
+from senytl.performance.decorated import check_result
 from senytl.performance.load.users import Load, User
 from senytl.performance.recording import clock
 
@@ -113,8 +113,8 @@ def _work(user: User, call: Callable[[], Any]) -> float:
     for _ in repeat(None) if iterations is None else repeat(None, iterations):
         recorder.body_start = start = clock()
         try:
-            if (result := call()) is not None and isinstance(result, Awaitable):
-                raise _not_awaited(result)
+            if (result := call()) is not None:
+                check_result(result, "load-tested")
         except BaseException as error:
             end = clock()
             if not user.commit(end, error):
@@ -127,12 +127,3 @@ def _work(user: User, call: Callable[[], Any]) -> float:
             else:
                 append(end - start)
     return end
-
-
-def _not_awaited(result: Awaitable[Any]) -> PerformanceError:
-    if iscoroutine(result):
-        result.close()
-    return PerformanceError(
-        f"the load-tested function returned {type(result).__name__} that nothing awaits, so "
-        "nothing was measured: declare it with async def"
-    )

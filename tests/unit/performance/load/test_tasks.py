@@ -248,6 +248,21 @@ def test_what_is_no_failure_stops_all_users_and_is_raised(
     assert run.duration_seconds < 10
 
 
+def test_a_cancellation_inside_the_agent_is_a_failed_request() -> None:
+    turns = iter(range(100))
+
+    @performance.load_test(concurrent_users=2, iterations=3)
+    async def work() -> None:
+        task = asyncio.create_task(asyncio.sleep(0.01))
+        if next(turns) == 1:
+            task.cancel()
+        await task
+
+    run = on_asyncio(work)
+    assert (run.total_requests, run.failed_requests, run.interrupted_requests) == (6, 1, 0)
+    assert [error.type for error in run.errors] == ["CancelledError"]
+
+
 def test_a_cancellation_of_the_test_ends_the_load(start: Start) -> None:
     ended: list[int] = []
 
