@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 __all__ = [
     "LLMCallRecord",
+    "MisuseError",
     "MockResponse",
     "PerformanceError",
     "SenytlError",
@@ -33,6 +34,13 @@ class SenytlError(Exception):
 
 class PerformanceError(SenytlError):
     """A figure cannot be given or judged: nothing was measured, or a limit makes no sense."""
+
+
+class MisuseError(PerformanceError, ValueError):
+    """A value given to one of senytl's functions makes no sense.
+
+    In the body of a load test it stops the load: it is a mistake in the test, not in the agent.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,13 @@ for module in walk_packages(senytl.__path__, "senytl."):
 _NEIGHBOURS = ("benchmark", "codspeed", "cov", "hypothesispytest", "rerunfailures")
 
 
+@pytest.fixture(autouse=True)
+def outside_xdist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sessions under test not take themselves for workers of the session around them."""
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @dataclass(frozen=True)
 class Session:
     """A pytest session that ran, and the JSON report that senytl wrote of it."""

@@ -196,3 +196,37 @@ def test_other_decorators_around_it_do_not_hide_it(run: Run) -> None:
     )
     session.result.assert_outcomes(passed=1)
     assert session.tests["test_it"]["requests"]["total"] == 2
+
+
+def test_figures_set_in_a_test_end_with_it(run: Run) -> None:
+    session = run(
+        """
+        import pytest
+        from senytl import performance
+
+        @pytest.fixture(scope="module")
+        def finished():
+            metrics = performance.PerformanceMetrics()
+            metrics.latencies = [0.5]
+            return metrics
+
+        def test_sets_and_forgets(finished):
+            performance.set_current_metrics(finished)
+            performance.assert_latency_under(seconds=1)
+
+        def test_has_nothing_to_judge():
+            with pytest.raises(performance.PerformanceError, match="nothing to hold"):
+                performance.assert_latency_under(seconds=1)
+
+        @pytest.fixture
+        def current(finished):
+            performance.set_current_metrics(finished)
+            yield
+            performance.set_current_metrics(None)
+
+        @pytest.mark.parametrize("seconds", [1, 2])
+        def test_a_fixture_may_set_them(current, seconds):
+            performance.assert_latency_under(seconds=seconds)
+        """
+    )
+    session.result.assert_outcomes(passed=4)

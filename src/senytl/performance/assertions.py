@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from senytl.models import PerformanceError
+from senytl.models import MisuseError, PerformanceError
 from senytl.performance.current import explicit_metrics
 from senytl.performance.metrics import LEAK_THRESHOLD
 from senytl.performance.recording import current_recorder
@@ -60,11 +60,12 @@ def assert_latency_under(seconds: float, percentile: str = "avg") -> None:
     Raises:
         SLAViolationError: If it is more. In a load test, when the load ends.
         PerformanceError: If no request succeeded, or nothing is measured here.
-        ValueError: If `percentile` is none of these, or the limit is impossible.
+        MisuseError: If `percentile` is none of these, or the limit is impossible.
     """
     __tracebackhide__ = True
     if percentile not in _LATENCIES:
-        raise ValueError(f"percentile is {percentile!r}; it must be one of {', '.join(_LATENCIES)}")
+        names = ", ".join(_LATENCIES)
+        raise MisuseError(f"percentile is {percentile!r}; it must be one of {names}")
     check(SLA(f"{percentile}_latency", seconds))
 
 
@@ -116,7 +117,9 @@ def assert_cost_under(cents: float, per_request: bool = True) -> None:
             measured here.
     """
     __tracebackhide__ = True
-    check(SLA("avg_cost_per_request" if per_request else "total_cost", cents / 100))
+    metric = "avg_cost_per_request" if per_request else "total_cost"
+    is_number = isinstance(cents, int | float) and not isinstance(cents, bool)
+    check(SLA(metric, cents / 100 if is_number else cents))
 
 
 def assert_throughput_above(requests_per_second: float) -> None:

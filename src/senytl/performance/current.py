@@ -69,6 +69,6 @@ def record_request(
 
     Raises:
         PerformanceError: If no benchmark or load test is running here.
-        ValueError: If `latency` is not a finite number of 0 or more.
+        MisuseError: If `latency` is not a finite number of 0 or more.
     """
     running_recorder().record(latency, response, error)

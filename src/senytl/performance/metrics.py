@@ -63,7 +63,7 @@ class PerformanceMetrics(
         memory_snapshots: Memory of the process, sampled during the run.
         errors: The kinds of failure, the most frequent first.
         interrupted_requests: Requests that had not ended when the run was over. They are not
-            among the total, nor in any latency or share; the tokens that they used are counted.
+            among the total, nor in any latency or share.
         duration_seconds: How long the run measured: the time of the bodies of a benchmark, the
             time from the start of a load to its end.
         concurrent_users: Users of a load test; 0 for a benchmark.

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from senytl.models import LLMCallRecord, PerformanceError
+from senytl.models import LLMCallRecord, MisuseError, PerformanceError
 from senytl.performance.failures import count_error, is_failure, is_interruption
 from senytl.performance.ledger import CallLedger
 
@@ -216,12 +216,12 @@ class Recorder:
             error: What went wrong, for a failed request.
 
         Raises:
-            ValueError: If `latency` is not a finite number of 0 or more.
+            MisuseError: If `latency` is not a finite number of 0 or more.
         """
         if isinstance(latency, bool) or not isinstance(latency, int | float):
-            raise ValueError(f"latency is {latency!r}; it must be a number of seconds")
+            raise MisuseError(f"latency is {latency!r}; it must be a number of seconds")
         if not math.isfinite(latency) or latency < 0:
-            raise ValueError(f"latency is {latency}; it must be finite and not negative")
+            raise MisuseError(f"latency is {latency}; it must be finite and not negative")
         if response is not None:
             for request in self._requests:
                 if request.response is response:

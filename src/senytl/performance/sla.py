@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from senytl.models import PerformanceError
+from senytl.models import MisuseError, PerformanceError
 from senytl.performance.metric import Direction, find_metric
 from senytl.performance.metric.units import write_change, write_count, write_figure
 
@@ -32,8 +32,8 @@ class SLA:
 
     Raises:
         UnknownMetricError: If no metric has that name.
-        ValueError: If no run could be judged by the limit: not a finite number, negative, or a
-            share above 1.
+        MisuseError: If no run could be judged by the limit: not a finite number, negative, or a
+            share above 1. It is a ValueError too.
     """
 
     metric: str
@@ -42,13 +42,13 @@ class SLA:
     def __post_init__(self) -> None:
         metric = find_metric(self.metric)
         if isinstance(self.limit, bool) or not isinstance(self.limit, int | float):
-            raise ValueError(f"the limit of {self.metric} is {self.limit!r}; it must be a number")
+            raise MisuseError(f"the limit of {self.metric} is {self.limit!r}; it must be a number")
         if not math.isfinite(self.limit) or self.limit < 0:
-            raise ValueError(
+            raise MisuseError(
                 f"the limit of {self.metric} is {self.limit}; it must be finite and not negative"
             )
         if metric.at_most is not None and self.limit > metric.at_most:
-            raise ValueError(
+            raise MisuseError(
                 f"the limit of {self.metric} is {self.limit}; it is a share, so it lies "
                 f"between 0 and {metric.at_most:g}"
             )
@@ -64,10 +64,15 @@ class SLA:
         actual = metric.measure(run)
         if actual is None or math.isnan(actual):
             return Judgement(self, None, False, metric.missing(run))
-        held = actual <= self.limit if metric.direction is Direction.LOWER else actual >= self.limit
+        return Judgement(self, actual, self.allows(actual), metric.why(run))
+
+    def allows(self, actual: float) -> bool:
+        """Whether a figure keeps this limit."""
         # Sums of fractions may miss the limit that they are by their last bit.
-        held = held or math.isclose(actual, self.limit, rel_tol=_ROUNDING)
-        return Judgement(self, actual, held, metric.why(run))
+        if math.isclose(actual, self.limit, rel_tol=_ROUNDING):
+            return True
+        lower = find_metric(self.metric).direction is Direction.LOWER
+        return actual < self.limit if lower else actual > self.limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,12 +66,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Measure the test's function."""
     __tracebackhide__ = True
-    if not isinstance(item, pytest.Function) or not markers.is_measured(item):
-        return (yield)
-    from senytl.pytest_plugin.measuring import measured_call
+    with markers.own_current_metrics():
+        if not isinstance(item, pytest.Function) or not markers.is_measured(item):
+            return (yield)
+        from senytl.pytest_plugin.measuring import measured_call
 
-    with measured_call(item):
-        return (yield)
+        with measured_call(item):
+            return (yield)
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

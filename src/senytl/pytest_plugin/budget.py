@@ -33,7 +33,7 @@ def _judge(sla: SLA, totals: TotalsDocument) -> str | None:
     if actual is None:
         judgement = Judgement(sla, None, False, _missing(totals))
         return f"the session's budget cannot be judged: {judgement}"
-    if actual <= sla.limit:
+    if sla.allows(actual):
         return None
     tests = totals["tests"]
     why = f"the sum of {write_count(tests, 'measured test')}"

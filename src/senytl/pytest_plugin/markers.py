@@ -6,7 +6,10 @@ Every test of every session passes through here. What its marks ask for is read 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +28,7 @@ __all__ = [
     "functions_of",
     "is_foreign_benchmark",
     "is_measured",
+    "own_current_metrics",
     "plan_test",
     "refuse_bad_marks",
 ]
@@ -81,6 +85,25 @@ def plan_test(item: pytest.Function) -> None:
 def is_measured(item: pytest.Item) -> bool:
     """Whether a test is measured: by its marks, its decorator, or the `perf` fixture."""
     return TEST_PLAN in item.stash or ATTEMPT in item.stash
+
+
+@contextmanager
+def own_current_metrics() -> Iterator[None]:
+    """Let the figures that a test gives to `set_current_metrics` end with it.
+
+    The next test must not pass on them. Those that a fixture set are there again afterwards.
+    """
+
+    def variable() -> ContextVar[Any] | None:
+        current = sys.modules.get("senytl.performance.current")
+        return None if current is None else current.explicit_metrics
+
+    before = None if (metrics := variable()) is None else metrics.get()
+    try:
+        yield
+    finally:
+        if (metrics := variable()) is not None and metrics.get() is not before:
+            metrics.set(before)
 
 
 def forget_attempt(item: pytest.Item) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from senytl import performance
-from senytl.models import PerformanceError, TokenUsage
+from senytl.models import MisuseError, PerformanceError, TokenUsage
 from senytl.performance import CostEstimate, MemorySnapshot, PerformanceMetrics, SLAViolationError
 
 
@@ -123,3 +124,28 @@ def test_a_body_speaks_of_itself_whatever_was_set_around_it(run: PerformanceMetr
         work()
     assert performance.get_current_metrics() is run
     assert run.judgements == []
+
+
+@pytest.mark.parametrize("cents", ["5", None, True])
+def test_cents_that_are_no_number_are_refused(run: PerformanceMetrics, cents: float) -> None:
+    with pytest.raises(ValueError, match="must be a number"):
+        performance.assert_cost_under(cents=cents)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: performance.assert_latency_under(seconds=1, percentile="p96"),
+        lambda: performance.assert_p95_latency_under(seconds=-1),
+        lambda: performance.record_request(-1),
+    ],
+)
+def test_a_mistake_in_the_body_of_a_load_test_stops_it(mistake: Check) -> None:
+    @performance.load_test(concurrent_users=2, duration=60)
+    def work() -> None:
+        mistake()
+
+    started = time.perf_counter()
+    with pytest.raises(MisuseError):
+        work()
+    assert time.perf_counter() - started < 30

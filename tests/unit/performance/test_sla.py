@@ -45,6 +45,13 @@ def test_a_sum_that_is_the_limit_but_for_rounding_keeps_it(
     assert not SLA("total_cost", 0.2999999).judge(run).held
 
 
+def test_a_limit_says_what_it_allows() -> None:
+    assert SLA("total_cost", 0.3).allows(0.1 + 0.2)
+    assert not SLA("total_cost", 0.3).allows(0.3001)
+    assert SLA("throughput_rps", 10).allows(11)
+    assert not SLA("throughput_rps", 10).allows(9.99)
+
+
 def test_an_unknown_metric_is_refused_when_it_is_stated() -> None:
     with pytest.raises(UnknownMetricError, match="the metrics are: avg_cost_per_request, "):
         SLA("latency_p95", 1.0)

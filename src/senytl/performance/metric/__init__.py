@@ -15,6 +15,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from senytl.models import MisuseError
+
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
 
@@ -32,7 +34,7 @@ class Direction(Enum):
     HIGHER = "higher"
 
 
-class UnknownMetricError(ValueError):
+class UnknownMetricError(MisuseError):
     """No metric has this name. Its message lists those that there are."""
 
 
