@@ -189,7 +189,7 @@ def _read_contents(value: Any) -> Iterator[Message]:
             fields = {} if isinstance(part, str) else _fields(part)
             result = _fields(fields.get("functionResponse") or fields.get("function_response"))
             if result:
-                yield Message("tool", _join((_name(result), compact_json(result.get("response")))))
+                yield Message("tool", compact_json(result.get("response")), _name(result))
             else:
                 texts.append(_part_text(part))
         if text := _join(texts):

@@ -118,6 +118,7 @@ class _Answers:
         self._strict = strict
 
     def answer(self, call: PendingCall) -> MockResponse | None:
+        __tracebackhide__ = True
         reply = self.rules.answer(call)
         if reply is not None or not self._strict:
             return reply

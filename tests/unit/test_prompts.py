@@ -243,7 +243,7 @@ GEMINI = [
             Message("system", "Be brief."),
             Message("user", "Oslo?"),
             Message("assistant", 'weather {"city":"Oslo"}'),
-            Message("tool", 'weather\n{"sky":"rain"}'),
+            Message("tool", '{"sky":"rain"}', "weather"),
             Message("assistant", "print(1)\n1"),
         ],
         id="wire format",

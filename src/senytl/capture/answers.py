@@ -61,6 +61,7 @@ def refusal(module: ModuleType, request: Any, error: Exception) -> Any:
 @functools.cache
 def _refusal_type(module: ModuleType) -> type[Any]:
     def verdict(self: Any) -> None:
+        __tracebackhide__ = True
         raise self.extensions["senytl_error"]
 
     members = {"raise_for_status": verdict, "is_success": property(verdict)}

@@ -100,6 +100,7 @@ def may_answer() -> bool:
 
 def ask(call: PendingCall) -> MockResponse | None:
     """Ask the open scopes' answerers, newest first."""
+    __tracebackhide__ = True
     for scope in reversed(_open):
         if scope._answerer is not None:
             response = scope._answerer.answer(call)

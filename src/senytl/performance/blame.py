@@ -49,7 +49,7 @@ def raise_at(error: BaseException, place: Place) -> NoReturn:
     """
     __tracebackhide__ = True
     first = place.code.co_firstlineno
-    tree = ast.parse("raise error.with_traceback(None)")
+    tree = ast.parse("raise error.with_traceback(None) from error.__cause__")
     # Line numbers are kept relative to the first line, which is set last.
     ast.increment_lineno(tree, place.line - first)
     for node in ast.walk(tree):  # the columns are those of the raise, and would underline nonsense

@@ -57,12 +57,14 @@ class Totals:
         costs: Dollars of each request whose calls all have a price.
         unpriced_models: Models without a price, in alphabetical order.
         sources: Calls by who counted their tokens.
+        guessed: Calls to a real model whose tokens are an estimate.
     """
 
     token_usage: Sequence[TokenUsage]
     costs: Sequence[CostEstimate]
     unpriced_models: tuple[str, ...]
     sources: dict[TokenSource, int]
+    guessed: int
 
 
 class CallLedger:
@@ -74,6 +76,7 @@ class CallLedger:
         self._model = array("q")
         self._tokens = tuple(array("q") for _ in _TOKEN_COLUMNS)
         self._uncounted: list[tuple[int, LLMCallRecord]] = []
+        self._guessed = 0
 
     def __len__(self) -> int:
         return len(self._request) + len(self._uncounted)
@@ -99,6 +102,7 @@ class CallLedger:
     def _append(self, request: int, call: LLMCallRecord, usage: TokenUsage) -> None:
         slot = None if call.timestamp is None else int(call.timestamp // _SLOT)
         model = _Model(call.model, call.response_model, call.provider, call.service_tier, slot)
+        self._guessed += usage.source == "estimate" and not call.mocked
         self._request.append(request)
         self._model.append(self._models.setdefault(model, len(self._models)))
         row = (
@@ -116,6 +120,7 @@ class CallLedger:
     def extend(self, other: CallLedger, offset: int) -> None:
         """Take over another user's calls, whose requests are numbered from `offset` on."""
         other._count()
+        self._guessed += other._guessed
         numbers = [self._models.setdefault(model, len(self._models)) for model in other._models]
         self._request.extend(array("q", (request + offset for request in other._request)))
         self._model.extend(array("q", (numbers[model] for model in other._model)))
@@ -133,7 +138,7 @@ class CallLedger:
 
         self._count()
         if not requests or not self._request:
-            return Totals((), (), (), {})
+            return Totals((), (), (), {}, 0)
         sums = [array("q", bytes(8 * requests)) for _ in _TOKEN_COLUMNS]
         dollars = [array("d", bytes(8 * requests)) for _ in _COST_COLUMNS]
         unpriced_requests: set[int] = set()
@@ -171,6 +176,7 @@ class CallLedger:
             costs=Rows(CostEstimate, dict(zip(_COST_COLUMNS, dollars, strict=True))),
             unpriced_models=tuple(sorted(unpriced_models)),
             sources={_SOURCES[number]: counts[number] for number in sorted(counts)},
+            guessed=self._guessed,
         )
 
 

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from senytl.performance.pricing import CostEstimate
     from senytl.performance.sla import Judgement
 
-__all__ = ["LEAK_THRESHOLD", "PerformanceMetrics", "RequestError"]
+__all__ = ["LEAK_THRESHOLD", "SUCCESS_METRICS", "PerformanceMetrics", "RequestError"]
 
 LEAK_THRESHOLD = 0.20
 """The growth of memory above which a run is said to leak, unless a limit is given."""
+
+SUCCESS_METRICS = frozenset(("success_rate", "error_rate", "failed_requests"))
+"""The metrics of which an SLA says how many requests may fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class PerformanceMetrics(
         unattributed_calls: How many of them could be attributed to no request; their tokens and
             dollars stand with the last one.
         token_sources: How many calls' tokens were counted by whom.
+        guessed_calls: How many calls to a real model have estimated tokens.
         unpriced_models: Models that were called and have no price.
         judgements: The SLAs that were checked, and how.
         name: The test's name, its node id under pytest.
@@ -91,6 +95,7 @@ class PerformanceMetrics(
     llm_calls: int = 0
     unattributed_calls: int = 0
     token_sources: dict[TokenSource, int] = field(default_factory=dict)
+    guessed_calls: int = 0
     unpriced_models: tuple[str, ...] = ()
     judgements: list[Judgement] = field(default_factory=list)
     name: str = ""
@@ -105,9 +110,15 @@ class PerformanceMetrics(
 
     @property
     def verdict(self) -> str:
-        """``"failed"`` if an SLA does not hold or an error ended the test, else ``"passed"``."""
-        broken = self.failure is not None or not all(one.held for one in self.judgements)
-        return "failed" if broken else "passed"
+        """``"failed"`` if an SLA does not hold or an error ended the test, else ``"passed"``.
+
+        A load test whose requests failed has failed too, unless an SLA says how many may.
+        """
+        if self.failure is not None or not all(one.held for one in self.judgements):
+            return "failed"
+        allowed = any(one.sla.metric in SUCCESS_METRICS for one in self.judgements)
+        unexpected = self.kind == "load_test" and self.failed_requests > 0 and not allowed
+        return "failed" if unexpected else "passed"
 
     @property
     def warnings(self) -> list[str]:
@@ -120,7 +131,7 @@ class PerformanceMetrics(
             )
         if self.unpriced_models:
             notes.append(f"no price for {', '.join(self.unpriced_models)}: cost is not known")
-        if self.token_sources.get("estimate"):
+        if self.guessed_calls:
             notes.append("some token counts are estimates: their provider reported none")
         if self.interrupted_requests:
             notes.append(
@@ -131,4 +142,6 @@ class PerformanceMetrics(
 
     def __repr__(self) -> str:
         name = f"{self.name}: " if self.name else ""
-        return f"<PerformanceMetrics {name}{self.total_requests:,} requests, {self.verdict}>"
+        requests = write_count(self.total_requests, "request")
+        failed = f", {self.failed_requests:,} failed" if self.failed_requests else ""
+        return f"<PerformanceMetrics {name}{requests}{failed}; {self.verdict}>"

@@ -194,6 +194,8 @@ class Recorder:
             self.latencies.append(request.latency)
             return
         self.failed_latencies.append(request.latency)
+        if isinstance(request.error, BaseException) and self.run.first_failure is None:
+            self.run.first_failure = request.error
         count_error(self.errors, request.error)
 
     def add_call(self, call: LLMCallRecord) -> None:

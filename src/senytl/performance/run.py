@@ -14,7 +14,7 @@ from senytl.models import PerformanceError
 from senytl.performance.blame import Place, place_of_caller, raise_at
 from senytl.performance.failures import describe_error, fold_errors, is_interruption
 from senytl.performance.ledger import CallLedger
-from senytl.performance.metrics import PerformanceMetrics, RequestError
+from senytl.performance.metrics import SUCCESS_METRICS, PerformanceMetrics, RequestError
 from senytl.performance.recording import Recorder
 from senytl.performance.series import Series
 from senytl.performance.sla import SLA, SLAViolationError, enforce, judge
@@ -53,8 +53,6 @@ class RunSettings:
 
 current_settings: ContextVar[RunSettings | None] = ContextVar("senytl_settings", default=None)
 """The settings of the next run that starts in this context."""
-
-_SUCCESS_METRICS = {"success_rate", "error_rate", "failed_requests"}
 
 
 class _StrayCalls:
@@ -105,6 +103,7 @@ class Run:
     Attributes:
         entered: The recorders whose bodies run now.
         released_at: When the users of a load test were released, by `clock`.
+        first_failure: What the first request that failed raised.
     """
 
     def __init__(self, name: str, kind: Kind, *, concurrent_users: int = 0) -> None:
@@ -114,6 +113,7 @@ class Run:
         self.concurrent_users = concurrent_users
         self.entered: set[Recorder] = set()
         self.released_at = 0.0
+        self.first_failure: BaseException | None = None
         self._recorders: list[Recorder] = []
         self._stray = _StrayCalls()
         self._stated: dict[SLA, Place | None] = {}
@@ -157,8 +157,8 @@ class Run:
     def slas(self) -> list[SLA]:
         """The limits to check when the run ends: those stated in it, and those around it."""
         slas = [*self._stated, *self._settings.slas]
-        if self._settings.requires_success and not any(s.metric in _SUCCESS_METRICS for s in slas):
-            slas.append(SLA("success_rate", 1.0))
+        if self._settings.requires_success and not any(s.metric in SUCCESS_METRICS for s in slas):
+            slas.append(SLA("success_rate", 1.0, implied=True))
         return slas
 
     def so_far(self, recorder: Recorder, now: float) -> PerformanceMetrics:
@@ -205,6 +205,12 @@ class Run:
             try:
                 enforce(metrics, self.slas)
             except PerformanceError as broken:
+                if any(
+                    one.actual is None or one.sla.metric in SUCCESS_METRICS
+                    for one in metrics.judgements
+                    if not one.held
+                ):
+                    broken.__cause__ = self.first_failure
                 place = self._place_of(metrics) or self._settings.place
                 if place is None:
                     raise
@@ -246,6 +252,7 @@ class Run:
             llm_calls=len(ledger),
             unattributed_calls=len(stray),
             token_sources=totals.sources,
+            guessed_calls=totals.guessed,
             unpriced_models=totals.unpriced_models,
             name=self.name,
             kind=self.kind,

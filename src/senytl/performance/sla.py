@@ -29,6 +29,7 @@ class SLA:
     Args:
         metric: The metric's name, an attribute of `PerformanceMetrics`.
         limit: In the metric's unit.
+        implied: Whether nobody stated it; then it is worth mention only where it does not hold.
 
     Raises:
         UnknownMetricError: If no metric has that name.
@@ -38,6 +39,7 @@ class SLA:
 
     metric: str
     limit: float
+    implied: bool = False
 
     def __post_init__(self) -> None:
         metric = find_metric(self.metric)
@@ -64,7 +66,11 @@ class SLA:
         actual = metric.measure(run)
         if actual is None or math.isnan(actual):
             return Judgement(self, None, False, metric.missing(run))
-        return Judgement(self, actual, self.allows(actual), metric.why(run))
+        held = self.allows(actual)
+        why = metric.why(run)
+        if self.implied and not held:
+            why += ". No SLA says how many may fail; state one, such as success_rate=0.95"
+        return Judgement(self, actual, held, why)
 
     def allows(self, actual: float) -> bool:
         """Whether a figure keeps this limit."""
@@ -162,6 +168,8 @@ def judge(run: PerformanceMetrics, slas: Iterable[SLA]) -> list[Judgement]:
     outcomes = []
     for sla in dict.fromkeys(slas):
         outcome = sla.judge(run)
+        if sla.implied and outcome.held:
+            continue
         known = [one.sla for one in run.judgements]
         if sla in known:
             run.judgements[known.index(sla)] = outcome

@@ -129,14 +129,14 @@ def _read_number(text: str) -> float:
 
 
 def _read_budget(config: pytest.Config) -> tuple[SLA, ...]:
-    budget = tuple(_read_limits(config, "senytl_budget"))
-    for sla in budget:
-        if sla.metric not in BUDGET_TOTALS:
+    for line in _content(config.getini("senytl_budget")):
+        metric = line.partition("=")[0].strip()
+        if metric not in BUDGET_TOTALS:
             raise pytest.UsageError(
-                f"ini option senytl_budget: {sla.metric} does not add up over tests; "
-                f"a budget limits {', '.join(BUDGET_TOTALS)}"
+                f"ini option senytl_budget: cannot use {line!r}: a budget limits sums over all "
+                f"tests, which are {', '.join(BUDGET_TOTALS)}"
             )
-    return budget
+    return tuple(_read_limits(config, "senytl_budget"))
 
 
 def _read_pricing(lines: Iterable[str]) -> Mapping[str, Mapping[str, float]]:

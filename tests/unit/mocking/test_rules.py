@@ -73,6 +73,22 @@ def test_results_of_tools_that_were_just_given_decide_before_anything_else(
     assert answer(rules, *results, "And now?") == "What?"
 
 
+def test_the_name_of_a_tool_is_no_part_of_its_result(rules: MockRules) -> None:
+    rules.mock("gemini-pro").when(contains="weather").respond(tools="weather")
+    rules.mock("gemini-pro").when(contains="sunny").respond("Wear sunglasses.")
+    contents = [
+        {"role": "user", "parts": [{"text": "How is the weather?"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "weather", "args": {}}}]},
+        {"role": "user", "parts": [
+            {"functionResponse": {"name": "weather", "response": {"result": "sunny"}}}]},
+    ]  # fmt: skip
+    reply = rules.answer(
+        PendingCall("gemini", "google", "gemini-pro", {"contents": contents}, False)
+    )
+    assert reply is not None
+    assert reply.text == "Wear sunglasses."
+
+
 def test_earlier_messages_are_looked_at_last(rules: MockRules) -> None:
     rules.mock("gpt-4").when(contains="hello").respond("Hi")
     assert answer(rules, "hello", "and now?") == "Hi"

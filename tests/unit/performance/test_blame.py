@@ -8,6 +8,7 @@ import pytest
 
 from senytl import performance
 from senytl.performance.blame import Place, raise_at
+from senytl.performance.run import RunSettings, current_settings
 
 
 def innermost(error: BaseException) -> traceback.FrameSummary:
@@ -59,3 +60,34 @@ def test_a_limit_stated_in_a_load_test_is_blamed_on_its_own_line() -> None:
     assert frame.lineno is not None
     assert source[frame.lineno - 1].strip() == "performance.assert_latency_under("
     assert source[frame.lineno].strip() == "seconds=0.1,"
+
+
+def test_a_load_that_fails_shows_where_its_first_request_did() -> None:
+    def agent() -> None:
+        raise KeyError("deep")
+
+    @performance.load_test(concurrent_users=2, iterations=2)
+    def work() -> None:
+        agent()
+
+    token = current_settings.set(RunSettings(requires_success=True))
+    try:
+        with pytest.raises(performance.SLAViolationError, match="state one, such as") as caught:
+            work()
+    finally:
+        current_settings.reset(token)
+    cause = caught.value.__cause__
+    assert isinstance(cause, KeyError)
+    assert innermost(cause).name == "agent"
+
+
+def test_a_limit_on_latency_is_not_blamed_on_a_failed_request() -> None:
+    @performance.load_test(concurrent_users=1, iterations=2)
+    def work() -> None:
+        performance.assert_latency_under(seconds=0.1)
+        performance.record_request(0.5)
+        performance.record_request(0.5, error=ValueError("one of them"))
+
+    with pytest.raises(performance.SLAViolationError) as caught:
+        work()
+    assert caught.value.__cause__ is None

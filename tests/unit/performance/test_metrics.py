@@ -102,6 +102,17 @@ def test_counts_follow_from_latencies_unless_they_are_assigned() -> None:
     assert (run.total_requests, run.failed_requests, run.success_rate) == (4, 1, 0.75)
 
 
+def test_a_load_whose_requests_failed_has_failed_unless_an_sla_allows_it() -> None:
+    run = PerformanceMetrics(kind="load_test")
+    run.latencies = [0.1] * 8
+    assert run.verdict == "passed"
+    run.failed_latencies = [0.1] * 2
+    assert run.verdict == "failed"
+    assert repr(run) == "<PerformanceMetrics 10 requests, 2 failed; failed>"
+    run.judgements = [SLA("success_rate", 0.8).judge(run)]
+    assert run.verdict == "passed"
+
+
 def test_a_computed_metric_cannot_be_assigned() -> None:
     with pytest.raises(AttributeError, match="p95_latency is computed"):
         PerformanceMetrics().p95_latency = 3.0
@@ -143,7 +154,8 @@ def test_an_unknown_metric_names_the_nearest_and_lists_all() -> None:
         (0.0000123, "s", "12.3 µs"),
         (0.0, "s", "0.000 s"),
         (0.0225, "USD", "$0.0225"),
-        (0.0000071, "USD", "$7.1e-06"),
+        (0.0000071, "USD", "$0.0000071"),
+        (0.01012, "s", "0.01012 s"),
         (0.0, "USD", "$0.0000"),
         (0.98, "ratio", "98 %"),
         (0.9876, "ratio", "98.76 %"),
@@ -162,7 +174,8 @@ def test_figures_are_written_with_their_unit(value: float | None, unit: str, tex
 def test_a_change_says_by_how_much_and_which_way() -> None:
     assert write_change(2.5, 2.0, "s") == "0.500 s over, 25.0 %"
     assert write_change(40.0, 50.0, "req/s") == "10.00 req/s short, 20.0 %"
-    assert write_change(0.9, 1.0, "ratio") == "10 percentage points short, 10.0 %"
+    assert write_change(0.9, 1.0, "ratio") == "10 percentage points short"
+    assert write_change(0.51, 0.01, "s") == "0.500 s over, 51 times the limit"
     assert write_change(3.0, 0.0, "tokens") == "3 tokens over"
 
 
@@ -177,7 +190,7 @@ def test_counts_have_their_plural() -> None:
 def test_warnings_say_how_far_the_figures_can_be_trusted(run: PerformanceMetrics) -> None:
     assert run.warnings == []
     run.llm_calls = 10
-    run.token_sources = {"provider": 6, "estimate": 4}
+    run.guessed_calls = 4
     run.unattributed_calls = 3
     run.interrupted_requests = 2
     run.judgements = [SLA("p95_latency", 1.0).judge(run)]

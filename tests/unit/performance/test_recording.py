@@ -327,6 +327,15 @@ def test_errors_are_counted_by_type_and_message_without_secrets(
     assert len(message) == 300
 
 
+def test_the_first_failure_of_a_run_is_kept(run: Run, recorder: Recorder) -> None:
+    first = ValueError("first")
+    record_request(0.1, error="no exception")
+    record_request(0.1, error=first)
+    record_request(0.1, error=ValueError("second"))
+    end(run, recorder)
+    assert run.first_failure is first
+
+
 def test_the_run_so_far_holds_the_body_that_still_runs(run: Run, recorder: Recorder) -> None:
     recorder.add_call(call(3))
     so_far = run.so_far(recorder, clock())

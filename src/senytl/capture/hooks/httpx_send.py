@@ -32,6 +32,7 @@ def seats(module: ModuleType) -> Iterator[Seat]:
 
 def _sync_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
     def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         exchange = _begin(module, request)
         if exchange is None:
             return original(self, request, *args, **kwargs)
@@ -97,6 +98,7 @@ def _begin(module: ModuleType, request: Any) -> Exchange | None:
 
 
 def _ask(exchange: Exchange) -> MockResponse | None:
+    __tracebackhide__ = True
     try:
         answer = ask(exchange.call)
     except BaseException as error:

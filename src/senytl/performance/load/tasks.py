@@ -135,6 +135,7 @@ async def _work(
     cancelled: type[BaseException],
 ) -> float:
     """Run one body after the other; gives the end of the last one."""
+    __tracebackhide__ = True  # a failed request is shown from the body on
     load, recorder = user.load, user.recorder
     append = recorder.latencies.append
     iterations = load.plan.iterations

@@ -102,6 +102,7 @@ def _live(user: User, call: Callable[[], Any], gate: Lock, over: Event) -> None:
 
 def _work(user: User, call: Callable[[], Any]) -> float:
     """Run one body after the other; gives the end of the last one."""
+    __tracebackhide__ = True  # a failed request is shown from the body on
     load, recorder = user.load, user.recorder
     append = recorder.latencies.append
     iterations = load.plan.iterations

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
+from senytl.performance.metric.reliability import nothing_ended
 from senytl.performance.metric.units import write_count, write_figure
 from senytl.performance.series import percentiles
 
@@ -25,8 +26,9 @@ def _why(run: Any) -> str:
 
 
 def _missing(run: Any) -> str:
-    failed = len(run.failed_latencies)
-    return f"no request succeeded ({failed} failed)" if failed else "no request was recorded"
+    if failed := len(run.failed_latencies):
+        return f"no request succeeded ({failed:,} failed)"
+    return nothing_ended(run)
 
 
 def _latency(what: str, formula: Any, quantile: float | None = None) -> Metric[float]:

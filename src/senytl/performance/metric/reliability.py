@@ -8,12 +8,14 @@ from typing import Any
 from senytl.performance.metric import Direction, Metric
 from senytl.performance.metric.units import write_count
 
-__all__ = ["ReliabilityMetrics"]
+__all__ = ["ReliabilityMetrics", "nothing_ended"]
 
 
-def _missing(run: Any) -> str:
+def nothing_ended(run: Any) -> str:
+    """Why there is no request at all, for the errors of metrics that need one."""
     if run.interrupted_requests:
-        return f"no request ended ({run.interrupted_requests:,} were interrupted)"
+        count = write_count(run.interrupted_requests, "request")
+        return f"no request ended in time, {count} interrupted; a longer grace= waits for them"
     return "no request was recorded"
 
 
@@ -55,7 +57,7 @@ class ReliabilityMetrics:
             else None
         ),
         absent=math.nan,
-        missing=_missing,
+        missing=nothing_ended,
         why=_why,
         at_most=1.0,
         doc="The share of requests that succeeded; interrupted ones are left out.",
@@ -67,7 +69,7 @@ class ReliabilityMetrics:
             run.failed_requests / run.total_requests if run.total_requests else None
         ),
         absent=math.nan,
-        missing=_missing,
+        missing=nothing_ended,
         why=_why,
         at_most=1.0,
         doc="The share of requests that failed; interrupted ones are left out.",
@@ -77,7 +79,7 @@ class ReliabilityMetrics:
         direction=Direction.HIGHER,
         formula=_total,
         absent=0,
-        missing=_missing,
+        missing=nothing_ended,
         why=_rate_why,
         stored=True,
         doc="Requests that ended, successful or failed.",
@@ -87,7 +89,7 @@ class ReliabilityMetrics:
         direction=Direction.LOWER,
         formula=_failed,
         absent=0,
-        missing=_missing,
+        missing=nothing_ended,
         why=_why,
         stored=True,
         doc="Requests that failed.",
@@ -97,7 +99,7 @@ class ReliabilityMetrics:
         direction=Direction.HIGHER,
         formula=lambda run: run.__dict__.get("throughput_rps"),
         absent=math.nan,
-        missing=_missing,
+        missing=nothing_ended,
         why=_rate_why,
         stored=True,
         doc="Requests that ended, successful or failed, by the seconds that the load ran.",

@@ -18,15 +18,28 @@ def write_figure(value: float | None, unit: str) -> str:
         return "n/a"
     match unit:
         case "s":
-            return f"{value:.3f} s" if value >= 0.001 or value == 0 else f"{value * 1e6:.1f} µs"
+            return f"{value * 1e6:.1f} µs" if 0 < value < 0.001 else f"{_precise(value, 3, 4)} s"
         case "USD":
-            return f"${value:.4f}" if value == 0 or abs(value) >= 0.001 else f"${value:.3g}"
+            return f"${_precise(value, 4, 3)}"
         case "ratio":
             return f"{value * 100:.4g} %"
         case "tokens" | "requests":
             return f"{value:,.6g} {unit}" if value < 1e6 else f"{value:,.0f} {unit}"
         case _:
             return f"{value:,.2f} {unit}"
+
+
+def _precise(value: float, decimals: int, digits: int) -> str:
+    """So many decimals, and more where it takes them to show so many significant digits.
+
+    A figure that misses its limit by little must not read like the limit.
+    """
+    if value == 0:
+        return f"{value:.{decimals}f}"
+    needed = digits - 1 - math.floor(math.log10(abs(value)))
+    text = f"{value:.{max(decimals, needed)}f}"
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(decimals, '0')}"
 
 
 def write_count(number: int, what: str) -> str:
@@ -40,5 +53,8 @@ def write_change(actual: float, limit: float, unit: str) -> str:
     if unit == "ratio":
         difference = difference.replace("%", "percentage points")
     side = "over" if actual > limit else "short"
-    share = f", {abs(actual - limit) / limit * 100:.1f} %" if limit else ""
-    return f"{difference} {side}{share}"
+    if unit == "ratio" or not limit:
+        return f"{difference} {side}"
+    if actual >= 10 * limit:
+        return f"{difference} {side}, {actual / limit:,.3g} times the limit"
+    return f"{difference} {side}, {abs(actual - limit) / limit * 100:.1f} %"

@@ -93,8 +93,8 @@ def _count_prompt(counter: _Counter, prompt: Prompt, *, chat: bool) -> int:
         tokens += counter.count(message.text)
         if chat:
             tokens += _PER_MESSAGE + counter.count(message.role)
-            if message.name:
-                tokens += _PER_NAME + counter.count(message.name)
+        if message.name:
+            tokens += counter.count(message.name) + (_PER_NAME if chat else 0)
     return tokens + _PRIMING if chat and prompt.messages else tokens
 
 

@@ -169,7 +169,7 @@ def test_settings_around_a_call_give_its_name_and_limits() -> None:
         current_settings.reset(token)
     assert seen == figures(work)
     assert seen[0].name == "test_x.py::test"
-    assert seen[0].judgements[0].sla == SLA("success_rate", 1.0)
+    assert seen[0].judgements[0].sla == SLA("success_rate", 1.0, implied=True)
 
 
 def test_a_load_inside_a_benchmark_is_a_run_of_its_own() -> None:

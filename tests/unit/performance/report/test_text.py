@@ -59,7 +59,7 @@ def test_what_else_there_is_to_say_comes_below_the_example(example: PerformanceM
         "\n"
         "Test:            tests/test_agent.py::test_load\n"
         "Kind:            load test\n"
-        "Verdict:         passed\n"
+        "Verdict:         failed\n"
         "Users:           100\n"
         "Duration:        60.000s\n"
         "Failed Latency:  2.000s avg, 3.000s max\n"
@@ -143,7 +143,7 @@ def test_a_session_lists_its_sums_and_each_test_under_its_name(make_run: MakeRun
     runs = [make_run("tests/test_a.py::test_a"), make_run("tests/test_b.py::test_b", failed=(1.0,))]
     written = text.render_session(describe_session([describe_run(run) for run in runs]))
     head, first, second, environment = written.split("\n\n\n")
-    assert "Tests:           2 (2 passed, 0 failed)" in head
+    assert "Tests:           2 (1 passed, 1 failed)" in head
     assert "Requests:        7 (1 failed)" in head
     assert "Total Cost:      $0.1575" in head
     assert first.startswith("tests/test_a.py::test_a\n" + "─" * 50 + "\nAvg Latency:     1.000s\n")
