@@ -140,7 +140,7 @@ def test_a_session_that_measures_nothing_keeps_any_budget(run: Run) -> None:
         ("senytl_pricing = my-model", "ini option senytl_pricing: cannot read 'my-model': *"),
         (
             "senytl_budget = p95_latency=1",
-            "ini option senytl_budget: p95_latency does not add up over tests; *total_cost*",
+            "ini option senytl_budget: cannot use 'p95_latency=1': *sums*total_cost*",
         ),
         ("senytl_budget = total=1", "ini option senytl_budget: cannot use 'total=1': *"),
     ],

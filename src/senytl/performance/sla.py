@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from senytl.models import MisuseError, PerformanceError
 from senytl.performance.metric import Direction, find_metric
-from senytl.performance.metric.units import write_change, write_count, write_figure
+from senytl.performance.metric.units import write_beside, write_change, write_count, write_figure
 
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
@@ -101,7 +101,7 @@ class Judgement:
         if self.actual is None:
             return f"{self.sla}: not measured; {self.why}"
         metric = find_metric(self.sla.metric)
-        figure = write_figure(self.actual, metric.unit)
+        figure = write_beside(self.actual, self.sla.limit, metric.unit)
         if self.held:
             return f"{self.sla}: {figure}"
         change = write_change(self.actual, self.sla.limit, metric.unit)

@@ -14,7 +14,7 @@ from senytl.performance.metric import (
     all_metrics,
     find_metric,
 )
-from senytl.performance.metric.units import write_change, write_count, write_figure
+from senytl.performance.metric.units import write_beside, write_change, write_count, write_figure
 from senytl.performance.sla import SLA
 
 
@@ -155,7 +155,7 @@ def test_an_unknown_metric_names_the_nearest_and_lists_all() -> None:
         (0.0, "s", "0.000 s"),
         (0.0225, "USD", "$0.0225"),
         (0.0000071, "USD", "$0.0000071"),
-        (0.01012, "s", "0.01012 s"),
+        (0.02958, "s", "0.0296 s"),
         (0.0, "USD", "$0.0000"),
         (0.98, "ratio", "98 %"),
         (0.9876, "ratio", "98.76 %"),
@@ -177,6 +177,13 @@ def test_a_change_says_by_how_much_and_which_way() -> None:
     assert write_change(0.9, 1.0, "ratio") == "10 percentage points short"
     assert write_change(0.51, 0.01, "s") == "0.500 s over, 51 times the limit"
     assert write_change(3.0, 0.0, "tokens") == "3 tokens over"
+
+
+def test_a_figure_near_its_limit_does_not_read_like_it() -> None:
+    assert write_beside(0.01012, 0.0101, "s") == "0.01012 s"
+    assert write_beside(0.02958, 0.0101, "s") == "0.0296 s"
+    assert write_beside(2.0001, 2.0, "s") == "2.0001 s"
+    assert write_beside(2.0, 2.0, "s") == "2.000 s"
 
 
 def test_counts_have_their_plural() -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from senytl.performance.metric.units import write_change, write_figure
+from senytl.performance.metric.units import write_beside, write_change, write_figure
 from senytl.performance.report.schema import ErrorDocument, SLADocument
 
 __all__ = [
@@ -60,7 +60,7 @@ def write_limit(sla: SLADocument) -> str:
 def write_actual(sla: SLADocument) -> str:
     """``2.100 s``, or ``not measured``."""
     actual = sla["actual"]
-    return "not measured" if actual is None else write_figure(actual, sla["unit"])
+    return "not measured" if actual is None else write_beside(actual, sla["limit"], sla["unit"])
 
 
 def write_miss(sla: SLADocument) -> str:
