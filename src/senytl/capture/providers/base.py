@@ -23,6 +23,7 @@ __all__ = [
     "items",
     "mapping",
     "new_id",
+    "openai_reply",
     "pieces",
     "string",
     "tool_call",
@@ -56,6 +57,16 @@ class Reply:
     response_model: str | None = None
     service_tier: str | None = None
     error: str | None = None
+
+
+def openai_reply(response: MockResponse, document: Mapping[str, Any], error: str | None) -> Reply:
+    """The reply of an OpenAI document, whose formats name model and tier alike."""
+    return Reply(
+        response,
+        string(document.get("model")) or None,
+        string(document.get("service_tier")) or None,
+        error,
+    )
 
 
 class WireFormat(Protocol):

@@ -20,6 +20,7 @@ from senytl.capture.providers.base import (
     items,
     mapping,
     new_id,
+    openai_reply,
     pieces,
     string,
     tool_call,
@@ -63,7 +64,7 @@ class OpenAIChat:
             reasoning=_reasoning(message),
             finish_reason=string(choice.get("finish_reason")) or None,
         )
-        return _reply(response, document, error_of(document))
+        return openai_reply(response, document, error_of(document))
 
     def read_events(self, events: Iterable[Event]) -> Reply:
         """Put the first choice's deltas together; of repeated usages the last counts."""
@@ -95,7 +96,7 @@ class OpenAIChat:
             reasoning=reasoning,
             finish_reason=finish,
         )
-        return _reply(response, last, error)
+        return openai_reply(response, last, error)
 
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a completion with one choice."""
@@ -203,15 +204,6 @@ def _add_tool_delta(calls: dict[int, dict[str, str]], part: Mapping[str, Any]) -
 def _write_tool(tool: ToolCall) -> dict[str, Any]:
     function = {"name": tool.name, "arguments": arguments_text(tool)}
     return {"id": tool.id or new_id("call_"), "type": "function", "function": function}
-
-
-def _reply(response: MockResponse, document: Mapping[str, Any], error: str | None) -> Reply:
-    return Reply(
-        response,
-        string(document.get("model")) or None,
-        string(document.get("service_tier")) or None,
-        error,
-    )
 
 
 def _read_usage(value: object) -> TokenUsage | None:

@@ -19,6 +19,7 @@ from senytl.capture.providers.base import (
     items,
     mapping,
     new_id,
+    openai_reply,
     pieces,
     string,
     tool_call,
@@ -68,7 +69,7 @@ class OpenAIResponses:
             reasoning=reasoning,
             finish_reason=string(incomplete) or string(document.get("status")) or None,
         )
-        return _reply(response, document, error_of(document))
+        return openai_reply(response, document, error_of(document))
 
     def read_events(self, events: Iterable[Event]) -> Reply:
         """Read the final response of a stream, or what its deltas tell where it never came."""
@@ -92,7 +93,7 @@ class OpenAIResponses:
                 error = f"{document.get('code') or 'error'}: {document.get('message')}"
             error = error or error_of(document)
         response = MockResponse(text=text, tool_calls=tuple(tools), reasoning=reasoning)
-        return _reply(response, latest, error)
+        return openai_reply(response, latest, error)
 
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a completed response."""
@@ -241,15 +242,6 @@ def _read_tool(item: Mapping[str, Any]) -> Iterator[ToolCall]:
         yield tool_call(item.get("name"), item.get("arguments"), item.get("call_id"))
     elif item.get("type") == "custom_tool_call":
         yield tool_call(item.get("name"), item.get("input"), item.get("call_id"))
-
-
-def _reply(response: MockResponse, document: Mapping[str, Any], error: str | None) -> Reply:
-    return Reply(
-        response,
-        string(document.get("model")) or None,
-        string(document.get("service_tier")) or None,
-        error,
-    )
 
 
 def _read_usage(value: object) -> TokenUsage | None:

@@ -16,10 +16,7 @@ __all__ = ["CostMetrics"]
 def _missing(run: Any) -> str:
     if run.unpriced_models:
         names = ", ".join(run.unpriced_models)
-        return (
-            f"there is no price for {names}; add one to the ini option senytl_pricing, "
-            "or pass custom_pricing"
-        )
+        return f"there is no price for {names}; add one to the ini option senytl_pricing"
     return "no LLM call was seen, so nothing could be priced"
 
 

@@ -156,8 +156,7 @@ def test_violations_say_by_how_much_and_why(make_run: MakeRun) -> None:
         "      p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests\n"
         "  test_b\n"
         "    ✗ total_cost <= $1.0000: not measured\n"
-        "      there is no price for my-model; add one to the ini option senytl_pricing,\n"
-        "      or pass custom_pricing\n"
+        "      there is no price for my-model; add one to the ini option senytl_pricing\n"
     ) in written
     assert "throughput_rps" not in written
 

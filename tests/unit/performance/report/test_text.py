@@ -126,7 +126,7 @@ def test_slas_come_with_actual_limit_and_reason(make_run: MakeRun) -> None:
         "p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests",
         "  ✓ throughput_rps >= 0.10 req/s: 0.30 req/s",
         "  ✗ total_cost <= $1.0000: not measured; there is no price for my-model; add one to "
-        "the ini option senytl_pricing, or pass custom_pricing",
+        "the ini option senytl_pricing",
     ]
 
 
