@@ -11,6 +11,8 @@ from typing import Any
 
 from senytl.answer_text import find_text, join_chunks
 from senytl.capture import CallSink, current_sink, flush, open_scope
+from senytl.capture.captured import llm_calls_of
+from senytl.capture.lending import LentSink, owner_of, slot_of
 from senytl.capture.scope import sink_of_new_call
 from senytl.models import LLMCallRecord, SenytlResponse
 from senytl.performance.failures import is_interruption
@@ -40,16 +42,17 @@ class WrappedAgent:
 
     Args:
         agent: A callable, or an object with one of those methods; sync or async.
+        before_run: Called before each run; what it raises is raised in the run's place.
 
     Raises:
         TypeError: If it is none of these, or a class.
     """
 
-    __slots__ = ("__weakref__", "_entry", "raw_agent")
+    __slots__ = ("__weakref__", "_before_run", "_entry", "raw_agent")
 
     raw_agent: Any
 
-    def __init__(self, agent: Any) -> None:
+    def __init__(self, agent: Any, before_run: Callable[[], None] | None = None) -> None:
         if isclass(agent):
             raise TypeError(f"cannot wrap the class {agent.__name__}: wrap an instance of it")
         entries = (getattr(agent, name, None) for name in _MEASURED[:4])
@@ -60,6 +63,7 @@ class WrappedAgent:
                 "arun or ainvoke"
             )
         self._entry: Callable[..., Any] = entry
+        self._before_run = before_run
         self.raw_agent = agent
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -76,14 +80,19 @@ class WrappedAgent:
         Raises:
             Exception: What the agent raises, unchanged.
         """
-        return _measure(self._entry, args, kwargs)
+        return self._run(self._entry, args, kwargs)
+
+    def _run(self, entry: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if self._before_run is not None:
+            self._before_run()
+        return _measure(entry, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name in type(self).__slots__:  # an instance that was not initialised, as copying makes
             raise AttributeError(name)
         value = getattr(self.raw_agent, name)
         if name in _MEASURED and callable(value):
-            return lambda *args, **kwargs: _measure(value, args, kwargs)
+            return lambda *args, **kwargs: self._run(value, args, kwargs)
         return value
 
     def __repr__(self) -> str:
@@ -97,20 +106,33 @@ class _Run:
         self.calls: list[LLMCallRecord] = []
         self.start = perf_counter()
         self._ended = False
+        here = current_sink.get()
+        # In a thread that outlived its request, the recorder of the context has moved on.
+        self._is_stray = isinstance(here, LentSink) and here.slot_of_new_call() is None
+        # A task that outlives the run that started it is no part of that run, and has its slot
+        # around it.
         self._around: CallSink | None = sink_of_new_call()
-        self._outer: _Run | None = None
-        # A task that outlives the run that started it is no part of that run.
-        if isinstance(self._around, _Run) and not self._around._ended:
-            self._outer = self._around
-        self._recorder = current_recorder.get()
+        self._outer = self._around if isinstance(self._around, _Run) else None
+        self._recorder = None if self._is_stray else current_recorder.get()
         if self._recorder is not None and self._outer is None:
             self._recorder.under_way.add(self)
 
+    def slot_of_new_call(self) -> CallSink | None:
+        """Itself; once it has ended, whoever is around it."""
+        if not self._ended:
+            return self
+        return None if self._around is None else slot_of(owner_of(self._around))
+
     def add_call(self, call: LLMCallRecord) -> None:
         """Take a call that has ended; those of an inner run belong to the outer one as well."""
+        if self._ended and not llm_calls_of([call]):
+            return
         self.calls.append(call)
         if self._outer is not None:
             self._outer.add_call(call)
+        elif self._ended and self._around is not None:
+            # The request of this run may have been recorded, with the calls that there were.
+            getattr(self._around, "add_late", self._around.add_call)(call)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -144,14 +166,18 @@ class _Run:
                 self._around.add_call(call)
 
     def _report(self, response: SenytlResponse, error: BaseException | None = None) -> None:
-        # Around it may be a run that has ended, of which this one is no part.
-        around = None if isinstance(self._around, _Run) else self._around
-        record_wrapped_run(response, error, around)
+        token = current_recorder.set(self._recorder)
+        try:
+            around = None if self._around is None else owner_of(self._around)
+            record_wrapped_run(response, error, around)
+        finally:
+            current_recorder.reset(token)
 
     def _end(self, text: str, raw: Any) -> SenytlResponse:
         duration = perf_counter() - self.start
         flush(self)
         self._ended = True
+        self.calls[:] = llm_calls_of(self.calls)
         if self._recorder is not None:
             self._recorder.under_way.discard(self)
         return SenytlResponse(text, raw, duration, self.calls)

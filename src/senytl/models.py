@@ -6,14 +6,16 @@ nouns. Times are seconds, token counts are integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "ErrorKind",
     "LLMCallRecord",
     "MisuseError",
     "MockResponse",
+    "Outcome",
     "PerformanceError",
     "SenytlError",
     "SenytlResponse",
@@ -24,6 +26,28 @@ __all__ = [
 
 TokenSource = Literal["provider", "tokenizer", "estimate"]
 """Who counted: the API's own usage, tiktoken, or an estimate by character classes."""
+
+Outcome = Literal["completed", "failed", "abandoned", "cancelled"]
+"""How an LLM call ended: its reply came whole; an error came instead of it, or in the middle of
+it; nobody read its stream to the end; the code that made it was cancelled."""
+
+ErrorKind = Literal[
+    "rate_limit",
+    "overloaded",
+    "server_error",
+    "authentication",
+    "invalid_request",
+    "timeout",
+    "connection",
+    "truncated",
+    "stream_error",
+    "unanswered",
+    "other",
+]
+"""What went wrong with an LLM call, the same whoever serves it.
+
+``unanswered`` is a call that no mock or recording answers, where one of them must.
+"""
 
 _TRUST: tuple[TokenSource, ...] = ("provider", "tokenizer", "estimate")
 
@@ -140,7 +164,8 @@ class MockResponse:
 class LLMCallRecord:
     """One call of a model's API; a retried call is a call of its own.
 
-    Never holds headers, keys or cookies.
+    Never holds headers, keys or cookies. Chunks are the events of a stream that bring text,
+    reasoning or a part of a tool call; events without any (roles, pings) are none.
 
     Args:
         provider: Who served it: ``"openai"``, ``"anthropic"``, ``"google"``, or the host's name.
@@ -148,8 +173,8 @@ class LLMCallRecord:
         request: The request's JSON body.
         response: The reply; empty where the call failed.
         usage: Tokens as the provider reported them; None where it reported none.
-        api: The wire format: ``"openai-chat"``, ``"openai-responses"``,
-            ``"anthropic-messages"``, ``"gemini"``; empty for a record made by hand.
+        api: The wire format, such as ``"openai-chat"`` or ``"anthropic-messages"``; empty for a
+            record made by hand.
         response_model: The model that answered, often with a date in its name.
         service_tier: The provider's service tier, where the reply names one.
         timestamp: When the call started, in Unix time; prices depend on the day.
@@ -158,7 +183,23 @@ class LLMCallRecord:
         streamed: Whether the reply was a stream.
         status: The HTTP status; None where no response came.
         error: What went wrong, as ``"type: message"``; None for a call that succeeded.
-        mocked: Whether a mock answered.
+        mocked: Whether a mock or a recording answered.
+        outcome: How it ended.
+        error_kind: What kind of error; None for a call without one.
+        ttft: Time to first token: seconds from the call's start to its first chunk; None for a
+            reply that was no stream, and where no chunk came.
+        time_to_first_output: The same to the first chunk that is not reasoning.
+        ttft_is_upper_bound: Whether the code that read the stream came late for the first chunk,
+            which may have been there earlier.
+        chunks: How many chunks came.
+        chunk_gaps: Seconds between each chunk and the one before it.
+        timing_valid: False where another library read the whole reply before the code that made
+            the call got any of it (vcrpy does): such timings say nothing of the model.
+        attempt: 1 for the first attempt at a logical call, 2 for its first retry, and so on.
+        logical_id: The same number for all attempts at one logical call; None for a record made
+            by hand.
+        retry_wait_seconds: From the end of the attempt before it to the start of this one; None
+            for a first attempt, and where the one before was not seen.
     """
 
     provider: str
@@ -176,6 +217,29 @@ class LLMCallRecord:
     status: int | None = None
     error: str | None = None
     mocked: bool = False
+    outcome: Outcome = "completed"
+    error_kind: ErrorKind | None = None
+    ttft: float | None = None
+    time_to_first_output: float | None = None
+    ttft_is_upper_bound: bool = False
+    chunks: int = 0
+    chunk_gaps: Sequence[float] = ()
+    timing_valid: bool = True
+    attempt: int = 1
+    logical_id: int | None = None
+    retry_wait_seconds: float | None = None
+
+    @property
+    def tpot(self) -> float | None:
+        """Time per output token: ``(duration - ttft) / (completion tokens - 1)``, in seconds.
+
+        None without a first token, for fewer than two tokens, and without the provider's count.
+        """
+        if self.ttft is None or self.duration_seconds is None or self.usage is None:
+            return None
+        if self.usage.completion_tokens < 2:
+            return None
+        return (self.duration_seconds - self.ttft) / (self.usage.completion_tokens - 1)
 
 
 @dataclass(slots=True, eq=False)

@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 
 from senytl.capture import PendingCall
+from senytl.capture.captured import llm_calls_of
+from senytl.capture.playback import Playback
+from senytl.capture.recognition import Recognised
 from senytl.models import LLMCallRecord, MockResponse
 
 NODE = Path(__file__).parents[1] / "node"
@@ -37,6 +40,11 @@ FIXTURES = [
             "usage": WEATHER,
         },
     },
+    {
+        "match": {"userMessage": "story"},
+        "response": {"content": "Once upon a time there was a very small and patient token."},
+        "streamingProfile": {"ttft": 200, "tps": 20},
+    },
 ]
 
 
@@ -45,7 +53,7 @@ class Sink:
     calls: list[LLMCallRecord] = field(default_factory=list)
 
     def add_call(self, call: LLMCallRecord) -> None:
-        self.calls.append(call)
+        self.calls += llm_calls_of([call])
 
     @property
     def only(self) -> LLMCallRecord:
@@ -53,9 +61,22 @@ class Sink:
         return self.calls[0]
 
 
+@dataclass
+class Says:
+    """An answer: what a model says."""
+
+    response: MockResponse
+
+    def play(self, recognised: Recognised) -> Playback:
+        return recognised.play(self.response)
+
+
 class Answers:
     def __init__(self, answer: Callable[[PendingCall], MockResponse]) -> None:
-        self.answer = answer
+        self._answer = answer
+
+    def answer(self, call: PendingCall) -> Says:
+        return Says(self._answer(call))
 
 
 @pytest.fixture

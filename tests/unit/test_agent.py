@@ -373,7 +373,7 @@ def test_runs_in_threads_of_a_run_are_no_requests_of_their_own(senytl: Senytl) -
     assert (metrics.total_requests, metrics.llm_calls) == (1, 3)
 
 
-def test_the_calls_of_runs_in_threads_of_a_load_are_counted_as_nobodys(senytl: Senytl) -> None:
+def test_runs_in_threads_that_the_body_starts_are_requests_of_its_user(senytl: Senytl) -> None:
     wrapped = senytl.wrap(ask)
 
     @performance.load_test(concurrent_users=2, iterations=1)
@@ -382,7 +382,7 @@ def test_the_calls_of_runs_in_threads_of_a_load_are_counted_as_nobodys(senytl: S
             pool.submit(wrapped.run, "m").result()
 
     metrics = load()
-    assert (metrics.total_requests, metrics.llm_calls, metrics.unattributed_calls) == (2, 2, 2)
+    assert (metrics.total_requests, metrics.llm_calls, metrics.unattributed_calls) == (2, 2, 0)
 
 
 def test_a_nested_run_in_a_thread_with_the_context_belongs_to_the_outer_one(
@@ -468,3 +468,47 @@ def test_an_interrupted_run_is_no_failure_and_its_calls_are_not_lost(
 
 def test_wrapped_agents_are_of_the_public_kind() -> None:
     assert isinstance(Senytl().wrap(answer), WrappedAgent)
+
+
+def test_calls_of_a_run_s_own_thread_that_end_after_it_count_for_its_request(
+    senytl: Senytl,
+) -> None:
+    """In each body a thread calls on after the run has ended, and after the body has."""
+    threads: list[threading.Thread] = []
+    release = threading.Event()
+
+    def late() -> None:
+        release.wait(5)
+        ask("m")
+
+    def delegate() -> str:
+        threads.append(threading.Thread(target=late))
+        threads[-1].start()
+        return str(ask("m"))
+
+    wrapped = senytl.wrap(delegate)
+
+    @performance.benchmark(iterations=2)
+    def bodies() -> None:
+        wrapped.run()
+        if len(threads) == 2:
+            release.set()
+            for thread in threads:
+                thread.join()
+
+    bodies()
+    metrics = bodies._performance_metrics[-1]  # type: ignore[attr-defined]
+    assert (metrics.total_requests, metrics.llm_calls) == (2, 4)
+
+
+def test_posts_to_the_agent_s_own_endpoint_are_no_calls_of_a_run_either(senytl: Senytl) -> None:
+    import httpx2
+
+    def delegate() -> str:
+        with httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200))) as own:
+            own.post("http://agent/api/chat", json={"message": "Hi"})
+        return "done"
+
+    response = WrappedAgent(delegate).run()
+    assert response.llm_calls == []
+    assert response.tool_calls == []

@@ -1,7 +1,7 @@
 """Seeing, and answering, every LLM call of this process without changing the user's code.
 
-Calls are seen at the public ``send`` of httpx and httpx2 clients, and in aiohttp's sessions, while
-at least one scope is open::
+Calls are seen at the public ``send`` of the HTTP libraries' clients, while at least one scope is
+open::
 
     with open_scope(unattributed=sink):
         agent.run("...")          # sink.add_call(record), once per call
@@ -12,6 +12,7 @@ Importing this package patches nothing and loads no HTTP library.
 from __future__ import annotations
 
 from senytl.capture.calls import (
+    Answer,
     Answerer,
     CallSink,
     CaptureWarning,
@@ -22,6 +23,7 @@ from senytl.capture.exchange import flush
 from senytl.capture.scope import CaptureScope, open_scope
 
 __all__ = [
+    "Answer",
     "Answerer",
     "CallSink",
     "CaptureScope",

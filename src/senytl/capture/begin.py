@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any
 
-from senytl.capture.exchange import Exchange
+from senytl.capture.cassettes import is_cassette_active
+from senytl.capture.exchange import Exchange, Target
+from senytl.capture.playback import Playback
 from senytl.capture.recognition import recognise
-from senytl.capture.scope import may_answer, sink_of_new_call
+from senytl.capture.scope import ask, may_answer, observers_of_new_call, sink_of_new_call
 
-__all__ = ["Sending", "begin"]
+__all__ = ["Sending", "Target", "ask_for", "begin"]
 
 _outer: ContextVar[Exchange | None] = ContextVar("senytl_outer_exchange", default=None)
 
 
-def begin(
-    host: str, path: str, query: str, body: bytes | str | Mapping[str, Any]
-) -> Exchange | None:
-    """Begin a call, if the request is one that is to be seen or answered.
+def begin(target: Target) -> Exchange | None:
+    """Begin a call, if the request may be one that is to be seen or answered.
 
     A request that is made while another call is being sent belongs to that call: clients send
-    through inner clients, and httpx runs over aiohttp in some SDKs. Only the outermost counts.
+    through inner clients, and httpx runs over aiohttp in some SDKs. Only the outermost counts. But
+    one with another body is a call that somebody makes to answer the outer one, which then went to
+    an agent of this process.
+
+    Whether the body is that of an LLM call is looked into at once only where somebody may answer
+    it; else when the record is read, since parsing it costs as much as all the rest.
 
     Args:
-        host: The host's name or address.
-        path: The URL's path as it was sent, without its query.
-        query: The query, without its question mark.
-        body: The request's body.
+        target: Where the request goes, and its body.
     """
     outer = _outer.get()
-    if outer is not None and outer.is_sending:
-        return None
-    recognised = recognise(host, path, query, body)
-    if recognised is None:
-        return None
+    if outer is not None and outer.is_sending and outer.is_llm_call:
+        if outer.target.body == target.body or type(outer.target.body) is not type(target.body):
+            return None
+        if recognise(target.host, target.path, target.query, target.body) is None:
+            return None
+        outer.disown()
     sink = sink_of_new_call()
-    if sink is None and not may_answer():
+    observers = observers_of_new_call()
+    answers = may_answer()
+    if sink is None and not observers and not answers:
         return None
-    return Exchange(recognised, sink)
+    # A body that is no bytes may be changed by its owner meanwhile.
+    if answers or observers or type(target.body) is not bytes:
+        recognised = recognise(target.host, target.path, target.query, target.body)
+        return None if recognised is None else Exchange(recognised, target, sink, observers)
+    return Exchange(None, target, sink, observers)
+
+
+def ask_for(exchange: Exchange) -> Playback | None:
+    """The answer that is to be played in the provider's place; None to send the request.
+
+    What an answerer raises ends the exchange and is raised here.
+    """
+    __tracebackhide__ = True
+    if not may_answer() or not exchange.is_llm_call:
+        return None
+    try:
+        answer = ask(exchange.call)
+        playback = None if answer is None else answer.play(exchange.recognised)
+    except BaseException as error:
+        exchange.refused(error)
+        raise
+    if playback is not None:
+        exchange.answered(playback)
+    return playback
 
 
 class Sending:
@@ -66,5 +91,9 @@ class Sending:
         traceback: TracebackType | None,
     ) -> None:
         self._exchange.is_sending = False
-        with suppress(ValueError):  # a coroutine that is thrown away ends in another context
+        if is_cassette_active() and not self._exchange.mocked:
+            self._exchange.timing_valid = False
+        try:  # noqa: SIM105  # suppress() would cost every call another microsecond
             _outer.reset(self._token)
+        except ValueError:  # a coroutine that is thrown away ends in another context
+            pass

@@ -1,4 +1,4 @@
-"""What capture and the rest of senytl say to each other: sinks, answerers, pending calls."""
+"""What capture and the rest of senytl say to each other: sinks, answers, pending calls."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from senytl.models import LLMCallRecord, MockResponse
+from senytl.models import LLMCallRecord
 
-__all__ = ["Answerer", "CallSink", "CaptureWarning", "PendingCall", "current_sink", "warn"]
+if TYPE_CHECKING:
+    from senytl.capture.playback import Playback
+    from senytl.capture.recognition import Recognised
+
+__all__ = [
+    "Answer",
+    "Answerer",
+    "CallSink",
+    "CaptureWarning",
+    "PendingCall",
+    "SlottedSink",
+    "current_sink",
+    "warn",
+]
 
 _logger = logging.getLogger("senytl")
 
@@ -28,14 +41,23 @@ class CallSink(Protocol):
 
         It comes once per call, on whatever thread the call ended on, even from the garbage
         collector where a stream was dropped: it must not wait for a lock that this thread may hold.
+        Its request may turn out to be no LLM call: whoever counts asks
+        `senytl.capture.captured.llm_calls_of`.
         """
+
+
+class SlottedSink(CallSink, Protocol):
+    """A sink that must know when a call began, since calls may end much later than that."""
+
+    def slot_of_new_call(self) -> CallSink | None:
+        """Who gets a call that begins now; None for nobody in here."""
 
 
 current_sink: ContextVar[CallSink | None] = ContextVar("senytl_current_sink", default=None)
 """Where the calls go that start in this context; None leaves them to the scope's `unattributed`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen it would take a microsecond more of every call
 class PendingCall:
     """An LLM call that was recognised and has not been sent.
 
@@ -54,14 +76,20 @@ class PendingCall:
     streamed: bool
 
 
+class Answer(Protocol):
+    """What comes in the provider's place: a mock's reply, a recorded one, a fault."""
+
+    def play(self, recognised: Recognised) -> Playback:
+        """The HTTP response, in the call's wire format, with its times."""
+
+
 class Answerer(Protocol):
     """Whoever answers calls in the provider's place: mocks, a replay."""
 
-    def answer(self, call: PendingCall) -> MockResponse | None:
-        """Answer a call, with a usage; None leaves it to the next answerer or to the real API.
+    def answer(self, call: PendingCall) -> Answer | None:
+        """Answer a call; None leaves it to the next answerer or to the real API.
 
-        Whatever it raises fails the call and reaches the caller's code. Errors of the HTTP library
-        itself (its timeouts, say) pass through the SDK as if the network had raised them.
+        Whatever it raises fails the call and reaches the caller's code.
         """
 
 

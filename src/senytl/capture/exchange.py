@@ -1,169 +1,253 @@
-"""One LLM call from its start to its record."""
+"""One LLM call from its start to its end: what the hooks note of it."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from senytl.capture.calls import CallSink, PendingCall, warn
-from senytl.models import LLMCallRecord, MockResponse
-from senytl.redaction import redact
+from senytl.capture.calls import CallSink, PendingCall
+from senytl.capture.captured import CapturedCall
+from senytl.capture.lending import owner_of
+from senytl.capture.outcome import kind_of_exception, outcome_of_exception
+from senytl.capture.recognition import recognise
+from senytl.capture.retries import next_attempt, note_failure
 
 if TYPE_CHECKING:
-    from senytl.capture.providers.base import Reply
+    from senytl.capture.playback import Playback
     from senytl.capture.recognition import Recognised
+    from senytl.models import ErrorKind, MockResponse, Outcome
 
-__all__ = ["Exchange", "flush"]
-
-_ERROR_LENGTH = 500  # characters of an error message that are kept
+__all__ = ["Exchange", "Target", "flush", "open_streams"]
 
 # Exchanges that have not ended. Taking one out is what entitles to deliver its record, so that a
 # stream's end, its finalizer and a flush from another thread give one record between them. Single
 # dict operations are atomic; a lock could deadlock, since finalizers run anywhere.
 _unfinished: dict[int, Exchange] = {}
-_warned_formats: set[str] = set()
+
+
+@dataclass(slots=True)
+class Target:
+    """Where a call goes, and how its body was given to the HTTP library.
+
+    Args:
+        host: The host's name or address.
+        path: The URL's path as it was sent, without its query.
+        query: The query, without its question mark.
+        body: The request's body.
+        headers: The request's headers, of which only `retries.RETRY_HEADER` is ever looked at.
+    """
+
+    host: str
+    path: str
+    query: str
+    body: Any
+    headers: Mapping[str, str] | None = None
 
 
 class Exchange:
     """A call under way: made when it starts, it hands one record to its sink when it ends.
 
-    It ends by `succeed` (the reply came whole), by `fail` (an error instead of a reply, or in the
-    middle of one), or by `abandon` (nobody reads the rest of the stream).
+    It ends by `succeed` (the reply came whole), by `end` (its stream did), by `fail` (an error
+    instead of a reply, or in the middle of one), or by `abandon` (nobody reads the rest).
 
     Args:
-        recognised: What the request asks for, in which wire format.
+        recognised: What the request asks for, in which wire format; None to find out later.
+        target: Where it goes.
         sink: Who gets the record; None where nobody wants it.
+        observers: Told of the exchange when it has ended.
+
+    Attributes:
+        pieces: The body of the reply, as it came over the wire.
+        times: When the head and then each piece of a stream was asked for and when it came, in
+            turn, on the clock of `time.perf_counter`; empty for a reply that was read whole.
+        decode: Undoes a compression; gives as many pieces as it gets.
+        response: What a mock says; the reply need not be read then.
+        request_bytes: Bytes of the request's body, where that is known.
+        retry_headers: What a refusal says of trying again, kept for observers only.
     """
 
-    __slots__ = (
-        "_answer",
-        "_came",
-        "_chunks",
-        "_decode",
-        "_mocked",
-        "_sink",
-        "_start",
-        "_status",
-        "_streaming",
-        "_timestamp",
-        "call",
-        "is_sending",
-        "recognised",
-    )
+    # What most calls leave as it is stands here once: setting it would cost each of them.
+    mocked = False
+    response: MockResponse | None = None
+    status: int | None = None
+    content_type = ""
+    outcome: Outcome = "completed"
+    error: str | None = None
+    error_kind: ErrorKind | None = None
+    timing_valid = True
+    retry_headers: Mapping[str, str] = MappingProxyType({})
+    is_sending = False
+    _streaming = False
+    decode: Callable[[Sequence[bytes]], Sequence[bytes]] = list
 
-    def __init__(self, recognised: Recognised, sink: CallSink | None) -> None:
-        self.recognised = recognised
-        self.call: PendingCall = recognised.call
-        self.is_sending = False
+    def __init__(
+        self,
+        recognised: Recognised | None,
+        target: Target,
+        sink: CallSink | None,
+        observers: Sequence[Callable[[Exchange], None]] = (),
+    ) -> None:
+        body = target.body
+        self.request_bytes = len(body) if isinstance(body, bytes | str) else 0
+        self.pieces: list[bytes] = []
+        self.times: list[float] = []
+        self._recognised = recognised
+        self._is_recognised = recognised is not None
+        self.target = target
         self._sink = sink
-        self._answer: MockResponse | None = None
-        self._mocked = False
-        self._status: int | None = None
-        self._streaming = False
-        self._chunks: list[bytes] = []
-        self._came: list[tuple[float, float]] = []
-        self._decode: Callable[[Sequence[bytes]], bytes] = b"".join
-        self._timestamp = time.time()
-        self._start = time.perf_counter()
+        self._observers = observers
+        self.timestamp = time.time()
+        self.start = start = time.perf_counter()
+        self.attempt = next_attempt(target.body, sink, start, target.headers)
+        # Nothing of these is ever kept: keys stand there.
+        target.headers = None
+        target.query = "alt=sse" if "alt=sse" in target.query else ""
         _unfinished[id(self)] = self
 
-    def answered(self, response: MockResponse) -> None:
+    @property
+    def is_llm_call(self) -> bool:
+        """Whether the request is an LLM call, and not just sent to where such calls go."""
+        if not self._is_recognised:
+            target = self.target
+            self._recognised = recognise(target.host, target.path, target.query, target.body)
+            self._is_recognised = True
+        return self._recognised is not None
+
+    @property
+    def recognised(self) -> Recognised:
+        """What the request asks for, in which wire format; only of an LLM call."""
+        if not self.is_llm_call or self._recognised is None:
+            raise ValueError(f"this request to {self.target.host} is no LLM call")
+        return self._recognised
+
+    @property
+    def call(self) -> PendingCall:
+        """What is asked for; only of an LLM call."""
+        return self.recognised.call
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody wants to know of more than the record tells."""
+        return bool(self._observers)
+
+    def answered(self, playback: Playback) -> None:
         """Note that a mock answers, and with what."""
-        self._answer = response
-        self._mocked = True
+        self.response = playback.response
+        self.mocked = True
 
     def refused(self, error: BaseException) -> None:
         """End a call that an answerer failed: it never left the process."""
-        self._mocked = True
-        self.fail(error)
+        self.mocked = True
+        self._fail(error, "unanswered")
 
-    def succeed(self, status: int, body: bytes) -> None:
+    def succeed(self, status: int, body: bytes, content_type: str = "") -> None:
         """End with a body that was read whole."""
-        self._status = status
-        self._chunks = [body]
-        self._deliver(time.perf_counter(), None)
+        self.status = status
+        self.content_type = content_type
+        self.pieces = [body]
+        self._deliver(time.perf_counter())
 
-    def stream(self, status: int, decode: Callable[[Sequence[bytes]], bytes]) -> None:
+    def stream(
+        self,
+        status: int,
+        content_type: str,
+        decode: Callable[[Sequence[bytes]], Sequence[bytes]] = list,
+    ) -> None:
         """Go on with a body that will be read in pieces.
 
         Args:
             status: The HTTP status.
-            decode: Joins the pieces as they came, and undoes a compression.
+            content_type: The body's content type.
+            decode: Undoes a compression; gives as many pieces as it gets.
         """
-        self._status = status
-        self._decode = decode
-        opened = time.perf_counter()
-        self._came.append((opened, opened))
+        self.status = status
+        self.content_type = content_type
+        self.decode = decode
+        self.pieces = []
+        self.times = [self.start, time.perf_counter()]
         self._streaming = True
 
-    def received(self, chunk: bytes, asked: float) -> None:
+    def open_lists(self) -> tuple[list[bytes], list[float]]:
+        """Where a stream's pieces and times are noted; nowhere, once the call was flushed."""
+        return (self.pieces, self.times) if self._streaming else ([], [])
+
+    def received(self, piece: bytes, asked: float) -> None:
         """Note a piece of the body, asked for at `asked` on the clock of `time.perf_counter`."""
-        self._chunks.append(chunk)
-        self._came.append((asked, time.perf_counter()))
+        if not self._streaming:
+            return
+        self.pieces.append(piece)
+        self.times += (asked, time.perf_counter())
+
+    def decoded(self) -> Sequence[bytes]:
+        """The pieces of the body without compression; as many as came."""
+        return self.decode(self.pieces)
 
     def end(self) -> None:
         """End a stream that came to its end."""
-        self._deliver(time.perf_counter(), None)
+        self._deliver(time.perf_counter())
 
     def abandon(self) -> None:
         """End a stream of which nobody reads the rest; its last piece is its end."""
-        self._deliver(self._came[-1][1], None)
+        if id(self) in _unfinished:
+            self.outcome = "abandoned"
+            self._deliver(self.times[-1] if self.times else time.perf_counter())
+
+    def cut(self) -> None:
+        """End a stream that may still be read, of which nothing more shall be noted."""
+        times = list(self.times)  # first: a piece is noted before its times
+        if times:
+            self.pieces, self.times = self.pieces[: len(times) // 2 - 1], times
+        self._streaming = False
+        self.abandon()
+
+    def disown(self) -> None:
+        """Take it for no LLM call: another one was made to answer it, so it went to an agent."""
+        self._recognised, self._is_recognised = None, True
 
     def fail(self, error: BaseException) -> None:
         """End with an error, before a reply or in the middle of one."""
+        self._fail(error, kind_of_exception(error))
+
+    def _fail(self, error: BaseException, kind: ErrorKind) -> None:
+        if id(self) not in _unfinished:
+            return
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is None:
             status = getattr(error, "status", None)
-        if self._status is None and isinstance(status, int):
-            self._status = status
+        if self.status is None and isinstance(status, int):
+            self.status = status
         message = str(error)
         name = type(error).__name__
-        self._deliver(time.perf_counter(), f"{name}: {message}" if message else name)
+        self.error = f"{name}: {message}" if message else name
+        self.outcome = outcome_of_exception(error)
+        self.error_kind = None if self.outcome == "cancelled" else kind
+        self._deliver(time.perf_counter())
 
-    def _deliver(self, ended: float, error: str | None) -> None:
-        if _unfinished.pop(id(self), None) is None or self._sink is None:
+    def _deliver(self, ended: float) -> None:
+        if _unfinished.pop(id(self), None) is None:
             return
-        record = LLMCallRecord(
-            provider=self.call.provider,
-            model=self.call.model,
-            request=self.call.request,
-            api=self.call.api,
-            timestamp=self._timestamp,
-            start=self._start,
-            duration_seconds=ended - self._start,
-            streamed=self.call.streamed,
-            status=self._status,
-            mocked=self._mocked,
-        )
-        if self._answer is not None:
-            record.response = self._answer
-            record.usage = self._answer.usage
-            record.response_model = self.call.model
-        elif any(self._chunks):
-            try:
-                problem = self._read_body(record)
-                error = error or problem
-            except Exception as failure:
-                _warn_unreadable(self.call.api, failure)
-        if error is None and self._status is not None and self._status >= 400:
-            error = f"HTTP {self._status}"
-        record.error = redact(error)[:_ERROR_LENGTH] if error else None
-        self._chunks.clear()
-        self._sink.add_call(record)
+        status = self.status
+        failed = self.error is not None or (status is not None and status >= 400)
+        if failed:  # SDKs that try again close a refusal unread
+            note_failure(self.target.body, self._sink, self.attempt, ended)
+        for observe in self._observers:
+            observe(self)
+        if self._is_recognised:
+            self.target.body = None  # it was read already
+        if self._sink is not None:
+            self._sink.add_call(CapturedCall(self, ended))
 
-    def _read_body(self, record: LLMCallRecord) -> str | None:
-        """Read the body into the record, and return the error that it tells of."""
-        body = self._decode(self._chunks)
-        if self._status is not None and self._status >= 400:
-            return _error_of_body(body, self._status)
-        reply: Reply = self.recognised.read(body)
-        record.response = reply.response
-        record.usage = reply.response.usage
-        record.response_model = reply.response_model
-        record.service_tier = reply.service_tier
-        return reply.error
+
+def open_streams(observer: Callable[[Exchange], None]) -> list[Exchange]:
+    """The streams that have not ended and of whose end this observer will be told."""
+    return [
+        exchange
+        for exchange in list(_unfinished.values())
+        if exchange._streaming and observer in exchange._observers
+    ]
 
 
 def flush(sink: CallSink) -> None:
@@ -173,32 +257,5 @@ def flush(sink: CallSink) -> None:
     sinks are flushed. What such a stream yields later is not recorded.
     """
     for exchange in list(_unfinished.values()):
-        if exchange._sink is sink and exchange._streaming:
-            exchange.abandon()
-
-
-def _error_of_body(body: bytes, status: int) -> str:
-    from senytl.capture.providers.base import error_of
-
-    text = body.decode("utf-8", "replace").strip()
-    document: Any = None
-    try:
-        document = json.loads(text)
-    except ValueError:
-        if text.startswith(("data:", "event:")):
-            from senytl.capture.sse import read_events
-
-            document = next((event.document for event in read_events(body)), None)
-    return error_of(document) or (f"HTTP {status}: {text}" if text else f"HTTP {status}")
-
-
-def _warn_unreadable(api: str, failure: Exception) -> None:
-    """Say once per format that replies of it are not understood."""
-    if api in _warned_formats:
-        return
-    _warned_formats.add(api)
-    warn(
-        f"senytl could not read a reply of the format {api} ({type(failure).__name__}: "
-        f"{redact(str(failure))[:_ERROR_LENGTH]}). The call itself was not disturbed; its text and "
-        "tokens are missing from the record. This warning is given once per format."
-    )
+        if exchange._streaming and exchange._sink is not None and owner_of(exchange._sink) is sink:
+            exchange.cut()

@@ -5,27 +5,64 @@ Method, path suffix and the body's shape decide the wire format, the host decide
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from senytl.capture.calls import PendingCall
-from senytl.capture.providers import FORMATS, SUFFIXES
+from senytl.capture.framing import ARRAY, SSE, Framing
+from senytl.capture.pacing import Pace
+from senytl.capture.playback import Playback
+from senytl.capture.providers import FORMATS
 from senytl.capture.providers.base import Reply, WireFormat
-from senytl.capture.sse import read_events, starts_like_events, write_array, write_events
 from senytl.models import MockResponse
 
 __all__ = ["Recognised", "is_candidate", "provider_of", "recognise"]
 
+# Vendors by their domains, under the names that genai-prices knows them by.
 _HOSTS = {
     "openai.com": "openai",
     "anthropic.com": "anthropic",
     "googleapis.com": "google",
     "azure.com": "azure",
+    "azure-api.net": "azure",
+    "mistral.ai": "mistral",
+    "groq.com": "groq",
+    "together.xyz": "together",
+    "together.ai": "together",
+    "openrouter.ai": "openrouter",
+    "cohere.com": "cohere",
+    "cohere.ai": "cohere",
+    "deepseek.com": "deepseek",
+    "x.ai": "x-ai",
+    "fireworks.ai": "fireworks",
+    "perplexity.ai": "perplexity",
+    "cerebras.ai": "cerebras",
+    "moonshot.ai": "moonshotai",
+    "moonshot.cn": "moonshotai",
+    "novita.ai": "novita",
+    "z.ai": "zai",
+    "bigmodel.cn": "zhipuai",
+    "minimax.io": "minimax",
+    "minimaxi.com": "minimax",
+    "voyageai.com": "voyageai",
+    "githubcopilot.com": "github-copilot",
+    "baseten.co": "baseten",
+    "cloud.databricks.com": "databricks",
+    "gcp.databricks.com": "databricks",
+    "azuredatabricks.net": "databricks",
+    "ollama.com": "ollama",
 }
+_BEDROCK_HOST = re.compile(  # not all of amazonaws.com: agents live there too
+    r"""
+    (?:.+\.)? bedrock (?:-runtime|-mantle)? (?:-fips)? \. [a-z0-9-]+ \.
+    (?:vpce\.)? (?:amazonaws\.com(?:\.cn)? | api\.aws)
+    """,
+    re.VERBOSE,
+)
 _AZURE_PATH = "/openai/deployments/"
 _LOCAL_HOST = re.compile(
     r"""
@@ -37,42 +74,110 @@ _LOCAL_HOST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(NamedTuple):
     """A request that is an LLM call, and the format in which it will be answered.
 
     Args:
         call: What is asked for.
         wire: The format.
-        as_array: Whether a stream comes as one JSON array, as Gemini's do without ``alt=sse``.
+        framing: How its stream is cut into events.
     """
 
     call: PendingCall
     wire: WireFormat
-    as_array: bool
+    framing: Framing
 
-    def read(self, body: bytes) -> Reply:
-        """Read a reply of status 200: a JSON document, or a stream's events.
+    def read_document(self, body: bytes) -> Reply:
+        """Read a reply that is no stream.
 
         Raises:
-            ValueError: If it is neither.
+            ValueError: If it is no JSON object.
         """
-        if starts_like_events(body) or (self.call.streamed and body.lstrip().startswith(b"[")):
-            return self.wire.read_events(read_events(body))
         document = json.loads(body)
         if not isinstance(document, dict):
             raise ValueError(f"the reply is not an object but {type(document).__name__}")
         return self.wire.read_reply(document)
 
-    def write(self, response: MockResponse) -> tuple[str, list[bytes]]:
-        """Write a reply: its content type, and its body in the pieces in which it is streamed."""
+    def play(
+        self,
+        response: MockResponse,
+        pace: Pace | None = None,
+        *,
+        cut_after: int | None = None,
+    ) -> Playback:
+        """The response that says what a mock says, as the provider would write it.
+
+        Args:
+            response: What it says, with a usage.
+            pace: How fast it comes; at once where it is not given.
+            cut_after: The number of chunks after which the connection is lost; a reply that is
+                no stream is then lost as a whole.
+        """
+        tokens = response.usage.completion_tokens if response.usage else 0
         if not self.call.streamed:
-            document = self.wire.write_reply(response, self.call)
-            return "application/json", [json.dumps(document, ensure_ascii=False).encode()]
-        events = self.wire.write_events(response, self.call)
-        if self.as_array:
-            return "application/json", list(write_array(events))
-        return "text/event-stream", list(write_events(events))
+            return self._play_whole(
+                response, 0.0 if pace is None else pace.whole(tokens), cut_after
+            )
+        events = list(self.wire.write_events(response, self.call))
+        pieces = list(self.framing.write(events))
+        chunks = [self.wire.chunk_kind(event) is not None for event in events]
+        chunks += [False] * (len(pieces) - len(events))
+        moments = [] if pace is None else pace.moments(chunks, tokens)
+        headers = {"content-type": self.framing.content_type}
+        if cut_after is None:
+            return Playback(headers=headers, pieces=pieces, moments=moments, response=response)
+        kept = _pieces_up_to(chunks, cut_after)
+        return Playback(
+            headers=headers, pieces=pieces[:kept], moments=moments[:kept], ending="disconnect"
+        )
+
+    def _play_whole(self, response: MockResponse, moment: float, cut_after: int | None) -> Playback:
+        if cut_after is not None:
+            return Playback(ending="disconnect", ends_at=moment)
+        document = self.wire.write_reply(response, self.call)
+        return Playback(
+            headers={"content-type": "application/json"},
+            pieces=[json.dumps(document, ensure_ascii=False).encode()],
+            moments=[moment] if moment else [],
+            head_at=moment,
+            ends_at=moment,
+            response=response,
+        )
+
+    def refuse(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        moment: float = 0.0,
+    ) -> Playback:
+        """The response that refuses a call with an HTTP status, as the provider words it.
+
+        Args:
+            status: 400 or above.
+            message: What is wrong.
+            headers: More headers, such as ``retry-after``.
+            moment: When it comes, in seconds from the call's start.
+        """
+        document = self.wire.write_error(status, message)
+        return Playback(
+            status=status,
+            headers={"content-type": "application/json", **(headers or {})},
+            pieces=[json.dumps(document, ensure_ascii=False).encode()],
+            moments=[moment] if moment else [],
+            head_at=moment,
+        )
+
+
+def _pieces_up_to(chunks: Sequence[bool], count: int) -> int:
+    """How many pieces it takes to have so many chunks, or all; what comes before them counts.
+
+    None of what follows the last chunk does: a stream that tells its end has not been cut off.
+    """
+    places = [place for place, is_chunk in enumerate(chunks) if is_chunk]
+    if not places:
+        return 0
+    return places[count] if count < len(places) else places[-1] + 1
 
 
 def is_candidate(method: str, path: str) -> bool:
@@ -82,7 +187,26 @@ def is_candidate(method: str, path: str) -> bool:
         method: The HTTP method.
         path: The URL's path, without its query.
     """
-    return method == "POST" and path.endswith(SUFFIXES)
+    return method == "POST" and bool(_formats_of(path))
+
+
+@functools.lru_cache(maxsize=4096)
+def _formats_of(path: str) -> tuple[WireFormat, ...]:
+    """The formats whose calls have a path like this one; paths are few, and repeat."""
+    path = unquote(path)
+    formats = _BY_TAIL.get(_tail(path), ())
+    return tuple(wire for wire in formats if path.endswith(wire.suffixes))
+
+
+def _tail(path: str) -> str:
+    """What follows the path's last slash or colon."""
+    return path[max(path.rfind("/"), path.rfind(":")) + 1 :]
+
+
+_BY_TAIL: dict[str, list[WireFormat]] = {}
+for _wire in FORMATS:
+    for _suffix in _wire.suffixes:
+        _BY_TAIL.setdefault(_tail(_suffix), []).append(_wire)
 
 
 def recognise(
@@ -96,6 +220,9 @@ def recognise(
         query: The query, without its question mark.
         body: The request's body.
     """
+    formats = _formats_of(path)
+    if not formats:
+        return None
     if isinstance(body, Mapping):
         document: Any = dict(body)
     else:
@@ -106,16 +233,17 @@ def recognise(
     if not isinstance(document, dict):
         return None
     path = unquote(path)
-    for wire in FORMATS:
+    for wire in formats:
         asked = wire.recognise(path, document)
         if asked is not None:
             provider = provider_of(host, path, wire.vendor)
             call = PendingCall(wire.api, provider, asked.model, document, asked.streamed)
-            as_array = asked.streamed and wire.streams_arrays and "alt=sse" not in query
-            return Recognised(call, wire, as_array)
+            framing = SSE if wire.framing is ARRAY and "alt=sse" in query else wire.framing
+            return Recognised(call, wire, framing)
     return None
 
 
+@functools.lru_cache(maxsize=1024)
 def provider_of(host: str, path: str, vendor: str) -> str:
     """Name who serves a call.
 
@@ -126,9 +254,13 @@ def provider_of(host: str, path: str, vendor: str) -> str:
             ``localhost``, addresses and test domains.
     """
     host = host.lower().rstrip(".")
-    for domain, provider in _HOSTS.items():
-        if host == domain or host.endswith("." + domain):
+    labels = host.split(".")
+    for first in range(len(labels) - 1):
+        provider = _HOSTS.get(".".join(labels[first:]))
+        if provider is not None:
             return provider
+    if _BEDROCK_HOST.fullmatch(host):
+        return "aws"
     if _AZURE_PATH in path:
         return "azure"
     return vendor if _LOCAL_HOST.fullmatch(host) else host

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from senytl.capture.calls import Answerer, CallSink, PendingCall, current_sink
-from senytl.models import MockResponse
+from senytl.capture.calls import Answer, Answerer, CallSink, PendingCall, current_sink
+from senytl.capture.lending import slot_of
 
-__all__ = ["CaptureScope", "ask", "is_open", "may_answer", "open_scope", "sink_of_new_call"]
+if TYPE_CHECKING:
+    from senytl.capture.exchange import Exchange
+
+__all__ = [
+    "CaptureScope",
+    "ask",
+    "carries_context",
+    "is_open",
+    "may_answer",
+    "observers_of_new_call",
+    "open_scope",
+    "sink_of_new_call",
+]
 
 _lock = threading.Lock()
-_open: tuple[
-    CaptureScope, ...
-] = ()  # oldest first; replaced, never changed, so that reading needs no lock
+# Replaced under the lock, never changed, so that reading needs none. What follows from the open
+# scopes is kept beside them: every call asks for it.
+_open: tuple[CaptureScope, ...] = ()  # oldest first
+_unattributed: CallSink | None = None
+_observers: tuple[Callable[[Exchange], None], ...] = ()
+_answerers: tuple[Answerer, ...] = ()  # newest first
+_carries_context = False
 
 
 class CaptureScope:
@@ -24,17 +41,24 @@ class CaptureScope:
     close removes them. They may close in any order, from any thread.
     """
 
-    def __init__(self, unattributed: CallSink | None, answerer: Answerer | None) -> None:
+    def __init__(
+        self,
+        unattributed: CallSink | None,
+        answerer: Answerer | None,
+        observer: Callable[[Exchange], None] | None,
+        carry_context: bool,
+    ) -> None:
         self._unattributed = unattributed
         self._answerer = answerer
+        self._observer = observer
+        self._carry_context = carry_context
 
     def close(self) -> None:
         """Stop seeing calls for this scope. Closing twice does no harm."""
-        global _open
         with _lock:
             if self not in _open:
                 return
-            _open = tuple(scope for scope in _open if scope is not self)
+            _set_open(tuple(scope for scope in _open if scope is not self))
             if not _open:
                 from senytl.capture import hooks
 
@@ -53,28 +77,48 @@ class CaptureScope:
 
 
 def open_scope(
-    *, unattributed: CallSink | None = None, answerer: Answerer | None = None
+    *,
+    unattributed: CallSink | None = None,
+    answerer: Answerer | None = None,
+    observer: Callable[[Exchange], None] | None = None,
+    carry_context: bool = True,
 ) -> CaptureScope:
-    """Begin to see the LLM calls of this process, through every SDK over httpx, httpx2 or aiohttp.
+    """Begin to see the LLM calls of this process.
 
     Args:
         unattributed: Gets the calls made where `current_sink` is None, unless a scope opened later
             has such a sink too.
         answerer: Asked for an answer before a call is sent. The newest scope is asked first; a call
             that nobody answers goes to the real API.
+        observer: Told of every call that has ended and what came over the wire, on whatever
+            thread that was.
+        carry_context: Whether threads get a copy of the context of the code that starts them,
+            and pools one with each piece of work, so that their calls can be attributed. One
+            scope that says no is enough to switch it off.
 
     Returns:
         The open scope, also usable as a context manager.
     """
-    global _open
     from senytl.capture import hooks
 
-    scope = CaptureScope(unattributed, answerer)
+    scope = CaptureScope(unattributed, answerer, observer, carry_context)
     with _lock:
         if not _open:
             hooks.install()
-        _open = (*_open, scope)
+        _set_open((*_open, scope))
     return scope
+
+
+def _set_open(scopes: tuple[CaptureScope, ...]) -> None:
+    """Change which scopes are open, and what every call asks of them."""
+    global _open, _unattributed, _observers, _answerers, _carries_context
+    _open = scopes
+    sinks = [scope._unattributed for scope in scopes if scope._unattributed is not None]
+    _unattributed = sinks[-1] if sinks else None
+    _observers = tuple(scope._observer for scope in scopes if scope._observer is not None)
+    answerers = [scope._answerer for scope in reversed(scopes) if scope._answerer is not None]
+    _answerers = tuple(answerers)
+    _carries_context = bool(scopes) and all(scope._carry_context for scope in scopes)
 
 
 def is_open() -> bool:
@@ -85,25 +129,31 @@ def is_open() -> bool:
 def sink_of_new_call() -> CallSink | None:
     """The sink of a call that starts here and now."""
     sink = current_sink.get()
-    if sink is not None:
-        return sink
-    for scope in reversed(_open):
-        if scope._unattributed is not None:
-            return scope._unattributed
-    return None
+    if sink is not None and (slot := slot_of(sink)) is not None:
+        return slot
+    return None if _unattributed is None else slot_of(_unattributed)
+
+
+def observers_of_new_call() -> tuple[Callable[[Exchange], None], ...]:
+    """Who is told of a call that starts now, when it has ended."""
+    return _observers
+
+
+def carries_context() -> bool:
+    """Whether threads that start now get a copy of their starter's context."""
+    return _carries_context
 
 
 def may_answer() -> bool:
     """Whether any open scope answers calls."""
-    return any(scope._answerer is not None for scope in _open)
+    return bool(_answerers)
 
 
-def ask(call: PendingCall) -> MockResponse | None:
+def ask(call: PendingCall) -> Answer | None:
     """Ask the open scopes' answerers, newest first."""
     __tracebackhide__ = True
-    for scope in reversed(_open):
-        if scope._answerer is not None:
-            response = scope._answerer.answer(call)
-            if response is not None:
-                return response
+    for answerer in _answerers:
+        answer = answerer.answer(call)
+        if answer is not None:
+            return answer
     return None

@@ -1,14 +1,10 @@
-"""What the capture tests share: a sink, a server on 127.0.0.1, a clean state."""
+"""What the capture tests share: a sink, an open scope, ways to call, answers."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
 
@@ -17,23 +13,10 @@ import httpx2
 import pytest
 
 from senytl.capture import CaptureScope, PendingCall, open_scope
+from senytl.capture.captured import llm_calls_of
+from senytl.capture.playback import Playback
+from senytl.capture.recognition import Recognised
 from senytl.models import LLMCallRecord, MockResponse
-
-CHAT_REPLY = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-2024-08-06",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "Hello!"},
-            "finish_reason": "stop",
-        }
-    ],
-    "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
-}
-
 
 CHAT_EVENTS = [
     b'data: {"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n',
@@ -49,63 +32,12 @@ class Sink:
     calls: list[LLMCallRecord] = field(default_factory=list)
 
     def add_call(self, call: LLMCallRecord) -> None:
-        self.calls.append(call)
+        self.calls += llm_calls_of([call])
 
     @property
     def only(self) -> LLMCallRecord:
         assert len(self.calls) == 1, self.calls
         return self.calls[0]
-
-
-class Server(ThreadingHTTPServer):
-    """Answers every POST with the reply that was set last."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = 200
-        self.headers: dict[str, str] = {"content-type": "application/json"}
-        self.pieces: list[bytes] = [json.dumps(CHAT_REPLY).encode()]
-        self.pause = 0.0
-        self.cut_off = False
-        self.requests: list[tuple[str, Any]] = []
-
-    def reply(self, *pieces: bytes, status: int = 200, pause: float = 0.0, **headers: str) -> None:
-        self.pieces, self.status, self.pause = list(pieces), status, pause
-        self.headers = {key.replace("_", "-"): value for key, value in headers.items()}
-
-    def url(self, path: str = "/v1/chat/completions") -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}{path}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_POST(self) -> None:
-        server = self.server
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        server.requests.append((self.path, json.loads(body) if body else None))
-        self.send_response(server.status)
-        for name, value in server.headers.items():
-            self.send_header(name, value)
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        try:
-            for piece in server.pieces:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                self.wfile.flush()
-                time.sleep(server.pause)
-            if server.cut_off:
-                self.close_connection = True
-                return
-            self.wfile.write(b"0\r\n\r\n")
-        except OSError:
-            self.close_connection = True
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 class Way:
@@ -162,16 +94,26 @@ class Way:
 WAYS = [Way(module, is_async) for module in (httpx, httpx2) for is_async in (False, True)]
 
 
+@dataclass
+class Says:
+    """An answer: what a model says, or a response to play."""
+
+    what: MockResponse | Playback
+
+    def play(self, recognised: Recognised) -> Playback:
+        return recognised.play(self.what) if isinstance(self.what, MockResponse) else self.what
+
+
 class Answers:
-    def __init__(self, answer: MockResponse | Exception | None) -> None:
+    def __init__(self, answer: MockResponse | Playback | Exception | None) -> None:
         self.answer_ = answer
         self.asked: list[PendingCall] = []
 
-    def answer(self, call: PendingCall) -> MockResponse | None:
+    def answer(self, call: PendingCall) -> Says | None:
         self.asked.append(call)
         if isinstance(self.answer_, Exception):
             raise self.answer_
-        return self.answer_
+        return None if self.answer_ is None else Says(self.answer_)
 
 
 @pytest.fixture
@@ -183,16 +125,6 @@ def sink() -> Sink:
 def scope(sink: Sink) -> Iterator[CaptureScope]:
     with open_scope(unattributed=sink) as scope:
         yield scope
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -220,6 +152,6 @@ def plain() -> Way:
 
 
 @pytest.fixture
-def answers() -> Callable[[MockResponse | Exception | None], Answers]:
+def answers() -> Callable[[MockResponse | Playback | Exception | None], Answers]:
     """Make an answerer that always says the same."""
     return Answers

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from senytl.capture.framing import ARRAY, SSE, Framing
 from senytl.capture.recognition import is_candidate, provider_of, recognise
 
 MESSAGES = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -33,7 +34,7 @@ VERTEX = "/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:gen
             "openrouter.ai",
             "/api/v1/chat/completions",
             CHAT,
-            ("openai-chat", "openrouter.ai", "gpt-4o", False),
+            ("openai-chat", "openrouter", "gpt-4o", False),
         ),
         (
             "x.openai.azure.com",
@@ -98,12 +99,12 @@ def test_a_model_whose_name_is_quoted_in_the_path_is_unquoted() -> None:
         "/v1/messages/batches",
         "/v1beta/models/gemini-2.5-flash:countTokens",
         "/v1beta/models/gemini-2.5-flash:batchGenerateContent",
-        "/v1beta/models/gemini-embedding-001:embedContent",
-        "/v1/embeddings",
         "/v1/chat/completions/chatcmpl-1",
         "/v1/responses/resp_1/cancel",
         "/v1/responses/input_tokens",
-        "/api/chat",
+        "/v1/moderations",
+        "/chat",
+        "/api/chatter",
         "/",
     ],
 )
@@ -124,6 +125,9 @@ def test_only_posts_are_candidates() -> None:
         ("/v1/threads/thread_1/messages", {"role": "user", "content": "Hi"}),
         ("/survey/responses", {"model": "form-7", "answers": [1]}),
         ("/v1beta/models/gemini-2.5-flash:generateContent", {"prompt": "Hi"}),
+        ("/api/chat", MESSAGES),  # the agent's own endpoint, as the next two
+        ("/api/chat", {"messages": ["Hi"], "model": "gpt-4o"}),
+        ("/api/chat", {"message": "Hi"}),
     ],
 )
 def test_other_bodies_are_not_recognised(path: str, body: dict[str, Any]) -> None:
@@ -145,7 +149,11 @@ def test_bodies_that_are_no_json_objects_are_not_recognised(body: bytes) -> None
         ("aiplatform.googleapis.com", "/", "google"),
         ("x.services.ai.azure.com", "/", "azure"),
         ("gateway.corp.com", "/openai/deployments/d/chat/completions", "azure"),
-        ("api.mistral.ai", "/", "api.mistral.ai"),
+        ("api.mistral.ai", "/", "mistral"),
+        ("api.unheard-of.ai", "/", "api.unheard-of.ai"),
+        ("ai", "/", "format's"),
+        ("bedrock-runtime.eu-west-1.amazonaws.com", "/", "aws"),
+        ("agents.eu-west-1.amazonaws.com", "/", "agents.eu-west-1.amazonaws.com"),
         ("localhost", "/", "format's"),
         ("10.1.2.3", "/", "format's"),
         ("::1", "/", "format's"),
@@ -159,16 +167,18 @@ def test_the_host_names_the_provider(host: str, path: str, expected: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("query", "as_array"), [("alt=sse", False), ("key=k&alt=sse", False), ("", True)]
+    ("query", "framing"), [("alt=sse", SSE), ("key=k&alt=sse", SSE), ("", ARRAY)]
 )
-def test_gemini_streams_are_arrays_unless_events_are_asked_for(query: str, as_array: bool) -> None:
+def test_gemini_streams_are_arrays_unless_events_are_asked_for(
+    query: str, framing: Framing
+) -> None:
     found = recognise("localhost", "/models/gemini-pro:streamGenerateContent", query, CONTENTS)
     assert found is not None
-    assert found.as_array is as_array
+    assert found.framing is framing
 
 
 def test_a_reply_that_is_no_object_is_an_error() -> None:
     found = recognise("localhost", "/v1/chat/completions", "", CHAT)
     assert found is not None
     with pytest.raises(ValueError, match="not an object but list"):
-        found.read(b"[]")
+        found.read_document(b"[]")

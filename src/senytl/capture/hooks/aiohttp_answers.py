@@ -9,30 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from http.client import responses
 from types import ModuleType
 from typing import Any
 
+from senytl.capture.playback import Ending, Playback
 from senytl.models import SenytlError
 
 __all__ = ["answering_session"]
 
 
-def answering_session(
-    module: ModuleType, session: Any, content_type: str, pieces: list[bytes]
-) -> Any:
+def answering_session(module: ModuleType, session: Any, answer: Playback, start: float) -> Any:
     """A session that answers one call in the place of `session`; detach it once it has.
 
     Args:
         module: aiohttp.
         session: The user's session; its tracing is kept.
-        content_type: The answer's content type.
-        pieces: The answer's body, as it shall be streamed.
+        answer: What to play.
+        start: When the call began, on the clock of `time.perf_counter`.
 
     Raises:
         SenytlError: If this version of aiohttp has no such connectors.
     """
-    connector = _connector_type(module)(pieces=_http(content_type, pieces))
+    connector = _connector_type(module)(steps=list(_http(answer, start)))
     return module.ClientSession(
         connector=connector,
         cookie_jar=module.DummyCookieJar(),
@@ -41,23 +42,36 @@ def answering_session(
     )
 
 
-def _http(content_type: str, pieces: list[bytes]) -> Iterator[bytes]:
+_Step = tuple[float, "bytes | Ending"]
+"""What to do when, on the clock of `time.perf_counter`: send bytes, or end the connection."""
+
+
+def _http(answer: Playback, start: float) -> Iterator[_Step]:
     """The answer as HTTP/1.1, a chunk for each piece."""
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    yield head.encode()
-    for piece in pieces:
-        yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    yield b"0\r\n\r\n"
+    if answer.begins:
+        head = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Answer')}"]
+        head += [f"{name}: {value}" for name, value in answer.headers.items()]
+        head += ["transfer-encoding: chunked", "", ""]
+        yield start + answer.head_at, "\r\n".join(head).encode()
+    moments = answer.moments or [answer.head_at] * len(answer.pieces)
+    for piece, moment in zip(answer.pieces, moments, strict=True):
+        yield start + moment, b"%x\r\n%b\r\n" % (len(piece), piece)
+    end = start + answer.whole_at
+    if answer.ending == "complete":
+        yield end, b"0\r\n\r\n"
+    else:
+        yield end, answer.ending
 
 
 class _Playback(asyncio.Transport):
     """A connection to nobody: it plays the answer once a request is written."""
 
-    def __init__(self, protocol: asyncio.Protocol, pieces: Iterator[bytes]) -> None:
+    def __init__(self, protocol: Any, steps: Sequence[_Step]) -> None:
         super().__init__()
         self._protocol = protocol
-        self._pieces = pieces
+        self._steps = iter(steps)
         self._loop = asyncio.get_running_loop()
+        self._due: _Step | None = None
         self._next: asyncio.Handle | None = None
         self._paused = False
         self._closing = False
@@ -66,15 +80,30 @@ class _Playback(asyncio.Transport):
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._next is None and not self._paused and not self._closing:
+        if self._next is not None or self._paused or self._closing:
+            return
+        self._due = self._due or next(self._steps, None)
+        if self._due is None:
+            return
+        wait = self._due[0] - time.perf_counter()
+        if wait > 0:
+            self._next = self._loop.call_later(wait, self._play)
+        else:
             self._next = self._loop.call_soon(self._play)
 
     def _play(self) -> None:
         self._next = None
-        piece = next(self._pieces, None)
-        if piece is not None and not self._closing:
-            self._protocol.data_received(piece)
+        step, self._due = self._due, None
+        if step is None or self._closing:
+            return
+        if isinstance(step[1], bytes):
+            self._protocol.data_received(step[1])
             self._schedule()
+        elif step[1] == "timeout":
+            self._protocol._on_read_timeout()
+        else:
+            self._closing = True
+            self._protocol.connection_lost(None)
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -111,15 +140,15 @@ def _connector_type(module: ModuleType) -> type[Any]:
             "http_options=HttpOptions(httpx_async_client=...))."
         )
 
-    def init(self: Any, *, pieces: Iterator[bytes]) -> None:
+    def init(self: Any, *, steps: Sequence[_Step]) -> None:
         base.__init__(self, force_close=True)
-        self._senytl_pieces = pieces
+        self._senytl_steps = steps
 
     async def create_connection(self: Any, request: Any, traces: Any, timeout: Any) -> Any:
         from aiohttp.client_proto import ResponseHandler
 
         protocol = ResponseHandler(loop=asyncio.get_running_loop())
-        protocol.connection_made(_Playback(protocol, self._senytl_pieces))
+        protocol.connection_made(_Playback(protocol, self._senytl_steps))
         return protocol
 
     members = {"__init__": init, "_create_connection": create_connection}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from senytl.capture.begin import Sending, begin
+from senytl.capture.begin import Sending, Target, ask_for, begin
 from senytl.capture.calls import warn
 from senytl.capture.exchange import Exchange
 from senytl.capture.hooks.aiohttp_answers import answering_session
 from senytl.capture.hooks.patching import Seat
 from senytl.capture.recognition import is_candidate
-from senytl.capture.scope import ask, is_open
+from senytl.capture.retries import retry_headers
+from senytl.capture.scope import is_open
+from senytl.capture.streams import inflated
 
 __all__ = ["seats"]
 
@@ -27,7 +32,19 @@ def seats(module: ModuleType) -> Iterator[Seat]:
             "from every figure; use an older aiohttp, or give the SDK an httpx2 client."
         )
         return
+    _note_own_request(module)
     yield Seat(module.ClientSession, "_request", lambda request: _wrap(module, request))
+
+
+# aiohttp's own method, below what other libraries put on it, who would answer in a mock's place.
+_own_requests: dict[ModuleType, Callable[..., Any]] = {}
+
+
+def _note_own_request(module: ModuleType) -> None:
+    request = inspect.unwrap(module.ClientSession._request)
+    code = getattr(request, "__code__", None)
+    if code is not None and code.co_filename == module.client.__file__:
+        _own_requests[module] = request
 
 
 def _wrap(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,28 +52,35 @@ def _wrap(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any
         exchange = _begin(self, method, url, kwargs)
         if exchange is None:
             return await original(self, method, url, *args, **kwargs)
-        try:
-            answer = ask(exchange.call)
-        except BaseException as error:
-            exchange.refused(error)
-            raise
+        playback = ask_for(exchange)
         try:
             with Sending(exchange):
-                if answer is None or self.closed:
+                if playback is None or self.closed:
                     response = await original(self, method, url, *args, **kwargs)
                 else:
-                    exchange.answered(answer)
                     seen = {key: kwargs.get(key) for key in ("headers", "trace_request_ctx")}
+                    seen["timeout"] = kwargs.get("timeout", self.timeout)
+                    seen["raise_for_status"] = kwargs.get("raise_for_status", self.raise_for_status)
                     full = _full_url(self, url, kwargs)
-                    session = answering_session(module, self, *exchange.recognised.write(answer))
+                    session = answering_session(module, self, playback, exchange.start)
                     try:
-                        response = await original(session, method, full, **seen)
+                        request = _own_requests.get(module, original)
+                        response = await request(session, method, full, **seen)
                     finally:
                         session.detach()
         except BaseException as error:
             exchange.fail(error)
             raise
-        exchange.stream(response.status, b"".join)  # aiohttp decompresses by itself
+        if exchange.is_observed and response.status >= 400:
+            exchange.retry_headers = retry_headers(response.headers)
+        if isinstance(response._body, bytes):  # read already, by a middleware or by vcrpy
+            content_type = response.headers.get("content-type", "")
+            exchange.succeed(response.status, response._body, content_type)
+            return response
+        exchange.stream(response.status, response.headers.get("content-type", ""))
+        is_raw = not kwargs.get("auto_decompress", self.auto_decompress)
+        if is_raw and response.headers.get("content-encoding") in ("gzip", "deflate"):
+            exchange.decode = inflated
         response.content = _RecordingReader(response.content, exchange)
         return response
 
@@ -69,13 +93,17 @@ def _begin(session: Any, method: str, url: Any, kwargs: dict[str, Any]) -> Excha
     if not is_candidate("POST", str(url).partition("?")[0]):
         return None
     body = kwargs.get("json") if kwargs.get("data") is None else kwargs["data"]
+    if isinstance(body, dict):
+        with suppress(TypeError, ValueError):  # left to the session's own way to write JSON
+            body = json.dumps(body).encode()  # the agent may go on to change it
     if not isinstance(body, bytes | str | dict):
         return None
     try:
         full = _full_url(session, url, kwargs)
     except (AssertionError, TypeError, ValueError):
         return None  # aiohttp will say what is wrong with it
-    return begin(full.host or "", full.raw_path, full.query_string, body)
+    headers = dict(kwargs.get("headers") or ())
+    return begin(Target(full.host or "", full.raw_path, full.query_string, body, headers))
 
 
 def _full_url(session: Any, url: Any, kwargs: dict[str, Any]) -> Any:
@@ -101,7 +129,13 @@ class _RecordingReader:
         self._exchange.abandon()
 
     async def read(self, n: int = -1) -> bytes:
-        return await self._note(self._inner.read(n))
+        # Other libraries have readers of their own, which know less.
+        if n >= 0 or type(self._inner).__name__ != "StreamReader":
+            return await self._note(self._inner.read(n))
+        pieces = []  # piece by piece, as aiohttp does it, so that each has its time
+        while piece := await self.readany():
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def readany(self) -> bytes:
         return await self._note(self._inner.readany())

@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from senytl.capture.answers import answering_async_client, answering_client, refusal
-from senytl.capture.begin import Sending, begin
+from senytl.capture.begin import Sending, Target, ask_for, begin
 from senytl.capture.exchange import Exchange
 from senytl.capture.hooks.patching import Seat
 from senytl.capture.recognition import is_candidate
-from senytl.capture.scope import ask, is_open
+from senytl.capture.retries import retry_headers
+from senytl.capture.scope import is_open
 from senytl.capture.streams import async_recording, decoder, sync_recording
-from senytl.models import MockResponse
 
 __all__ = ["seats"]
 
@@ -37,7 +37,7 @@ def _sync_send(module: ModuleType, original: Callable[..., Any]) -> Callable[...
         if exchange is None:
             return original(self, request, *args, **kwargs)
         try:
-            answer = _ask(exchange)
+            answer = ask_for(exchange)
         except Exception as error:
             return _refuse(module, request, error)
         stream = bool(kwargs.get("stream"))
@@ -63,7 +63,7 @@ def _async_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..
         if exchange is None:
             return await original(self, request, *args, **kwargs)
         try:
-            answer = _ask(exchange)
+            answer = ask_for(exchange)
         except Exception as error:
             return _refuse(module, request, error)
         stream = bool(kwargs.get("stream"))
@@ -86,27 +86,15 @@ def _async_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..
 def _begin(module: ModuleType, request: Any) -> Exchange | None:
     if request.method != "POST" or not is_open():
         return None
-    target: str = request.url.raw_path.decode("ascii")
-    path, _, query = target.partition("?")
-    if not is_candidate(request.method, path):
+    path: str
+    path, _, query = request.url.raw_path.decode("ascii").partition("?")
+    if not is_candidate("POST", path):
         return None
     try:
         body = request.content
     except module.RequestNotRead:  # an upload in pieces
         return None
-    return begin(request.url.host, path, query, body)
-
-
-def _ask(exchange: Exchange) -> MockResponse | None:
-    __tracebackhide__ = True
-    try:
-        answer = ask(exchange.call)
-    except BaseException as error:
-        exchange.refused(error)
-        raise
-    if answer is not None:
-        exchange.answered(answer)
-    return answer
+    return begin(Target(request.url.host, path, query, body, request.headers))
 
 
 def _refuse(module: ModuleType, request: Any, error: Exception) -> Any:
@@ -123,13 +111,19 @@ def _watch(
     recording: Callable[[ModuleType], type[Any]] | None,
 ) -> None:
     """End the exchange with a body that was read, or leave that to the stream that will be."""
+    content_type = response.headers.get("content-type", "") if exchange.is_observed else ""
+    if exchange.is_observed and response.status_code >= 400:
+        exchange.retry_headers = retry_headers(response.headers)
     if recording is None or response.is_stream_consumed:
         try:
             body = response.content
         except module.ResponseNotRead:  # an event hook consumed the stream
             body = b""
-        exchange.succeed(response.status_code, body)
+        exchange.succeed(response.status_code, body, content_type)
         return
     encoding = response.headers.get("content-encoding", "")
-    exchange.stream(response.status_code, decoder(module, encoding))
+    if encoding:
+        exchange.stream(response.status_code, content_type, decoder(module, encoding))
+    else:
+        exchange.stream(response.status_code, content_type)
     response.stream = recording(module)(response.stream, exchange)

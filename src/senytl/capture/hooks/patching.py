@@ -1,10 +1,11 @@
-"""Putting a wrapper on a method of a class, and taking it off without harming other people's."""
+"""Putting a wrapper on a method or a function, and taking it off without harming other people's."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 __all__ = ["Seat", "put_on_top", "take_off"]
@@ -17,15 +18,15 @@ _covered: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A method to wrap.
+    """A method to wrap, or a function.
 
     Args:
-        owner: The class that defines it.
+        owner: The class that defines it, or the module.
         name: Its name.
         wrap: Makes the wrapper from what is there.
     """
 
-    owner: type
+    owner: type | ModuleType
     name: str
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -5,12 +5,14 @@ https://docs.anthropic.com/en/api/messages, .../messages-streaming
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from senytl.capture.calls import PendingCall
+from senytl.capture.framing import SSE, Event
 from senytl.capture.providers.base import (
     Asked,
+    ChunkKind,
     Reply,
     arguments_text,
     count,
@@ -22,10 +24,20 @@ from senytl.capture.providers.base import (
     string,
     tool_call,
 )
-from senytl.capture.sse import Event
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
 __all__ = ["AnthropicMessages"]
+
+# https://docs.anthropic.com/en/api/errors
+_ERRORS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 
 
 class AnthropicMessages:
@@ -34,7 +46,7 @@ class AnthropicMessages:
     api = "anthropic-messages"
     vendor = "anthropic"
     suffixes: tuple[str, ...] = ("/messages",)
-    streams_arrays = False
+    framing = SSE
 
     def recognise(self, path: str, body: Mapping[str, Any]) -> Asked | None:
         """Recognise a body with a model, messages and the obligatory ``max_tokens``."""
@@ -59,6 +71,7 @@ class AnthropicMessages:
         counted = False
         blocks: dict[int, dict[str, Any]] = {}
         error: str | None = None
+        complete = False
         for event in events:
             data = mapping(event.document)
             kind = data.get("type") or event.name
@@ -76,10 +89,22 @@ class AnthropicMessages:
                 latest = mapping(data.get("usage"))
                 counted = counted or latest.get("output_tokens") is not None
                 usage.update({key: value for key, value in latest.items() if value is not None})
+            elif kind == "message_stop":
+                complete = True
             elif kind == "error":
                 error = error_of(data) or "error: the stream ended with an error event"
         document["usage"] = usage if counted else {"service_tier": usage.get("service_tier")}
-        return _reply(document, [block for _, block in sorted(blocks.items())], error)
+        content = [block for _, block in sorted(blocks.items())]
+        return _reply(document, content, error, complete=complete)
+
+    def chunk_kind(self, event: Event) -> ChunkKind | None:
+        """Tell a delta of text or of a tool's input from one of thinking."""
+        document = mapping(event.document)
+        delta = mapping(document.get("delta"))
+        begun = mapping(document.get("content_block"))  # of a tool call it brings the name
+        if delta.get("text") or delta.get("partial_json") or begun.get("type") == "tool_use":
+            return "output"
+        return "reasoning" if delta.get("thinking") else None
 
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a message with a block for the reasoning, the text and each tool call."""
@@ -103,6 +128,11 @@ class AnthropicMessages:
             usage={key: usage[key] for key in usage if key.endswith(("_tokens", "_details"))},
         )
         yield _event("message_stop")
+
+    def write_error(self, status: int, message: str) -> dict[str, Any]:
+        """Write an error document."""
+        kind = _ERRORS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+        return {"type": "error", "error": {"type": kind, "message": message}}
 
 
 def _event(kind: str, **data: Any) -> Event:
@@ -168,7 +198,11 @@ def _add_delta(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 
 def _reply(
-    document: Mapping[str, Any], blocks: list[Mapping[str, Any]], error: str | None
+    document: Mapping[str, Any],
+    blocks: Sequence[Mapping[str, Any]],
+    error: str | None,
+    *,
+    complete: bool = True,
 ) -> Reply:
     usage = mapping(document.get("usage"))
     response = MockResponse(
@@ -187,6 +221,7 @@ def _reply(
         string(document.get("model")) or None,
         string(usage.get("service_tier")) or None,
         error,
+        complete,
     )
 
 

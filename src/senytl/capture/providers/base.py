@@ -7,34 +7,37 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from senytl.capture.calls import PendingCall
-from senytl.capture.sse import Event
+from senytl.capture.framing import Event, Framing
 from senytl.models import MockResponse, ToolCall
 
 __all__ = [
     "Asked",
+    "ChunkKind",
     "Reply",
     "WireFormat",
     "arguments_text",
     "count",
     "error_of",
+    "is_conversation",
     "items",
     "mapping",
     "new_id",
-    "openai_reply",
     "pieces",
     "string",
     "tool_call",
 ]
 
+ChunkKind = Literal["output", "reasoning"]
+"""What an event of a stream brings: text or a part of a tool call, or reasoning."""
+
 _RAW = "_raw"
 _PIECE = re.compile(r"\S+\s*|\s+")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request asks for."""
 
     model: str
@@ -51,22 +54,14 @@ class Reply:
         response_model: The model that answered.
         service_tier: The tier that served it, where the reply names one.
         error: The error that a reply of status 200 tells of, as ``"type: message"``.
+        complete: Whether a stream came to the end that its format has.
     """
 
     response: MockResponse
     response_model: str | None = None
     service_tier: str | None = None
     error: str | None = None
-
-
-def openai_reply(response: MockResponse, document: Mapping[str, Any], error: str | None) -> Reply:
-    """The reply of an OpenAI document, whose formats name model and tier alike."""
-    return Reply(
-        response,
-        string(document.get("model")) or None,
-        string(document.get("service_tier")) or None,
-        error,
-    )
+    complete: bool = True
 
 
 class WireFormat(Protocol):
@@ -82,8 +77,8 @@ class WireFormat(Protocol):
     """The provider of calls to hosts that say nothing, such as ``localhost``."""
     suffixes: tuple[str, ...]
     """How the paths of its calls end."""
-    streams_arrays: bool
-    """Whether streams are one JSON array unless the query asks for events (``alt=sse``)."""
+    framing: Framing
+    """How its streams are cut into events."""
 
     def recognise(self, path: str, body: Mapping[str, Any]) -> Asked | None:
         """Tell what a POST with this path and JSON body asks for; None if it is not this format."""
@@ -94,21 +89,30 @@ class WireFormat(Protocol):
     def read_events(self, events: Iterable[Event]) -> Reply:
         """Read a streamed reply, as far as it came."""
 
+    def chunk_kind(self, event: Event) -> ChunkKind | None:
+        """What an event brings; None for one without text, reasoning or part of a tool call."""
+
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write the reply that the provider would send."""
 
     def write_events(self, response: MockResponse, call: PendingCall) -> Iterator[Event]:
         """Write the stream that the provider would send, its text in several pieces."""
 
+    def write_error(self, status: int, message: str) -> dict[str, Any]:
+        """Write the body of an error as the provider words it."""
+
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The value, or nothing if it is not an object."""
-    return value if isinstance(value, Mapping) else {}
+    # What was parsed from JSON is a dict, and is told from others at a tenth of the price.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def items(value: object) -> list[Mapping[str, Any]]:
     """The objects in the value, or none if it is not a list."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if type(item) is dict or isinstance(item, Mapping)]
 
 
 def string(value: object) -> str:
@@ -156,14 +160,28 @@ def new_id(prefix: str) -> str:
     return prefix + os.urandom(12).hex()
 
 
+def is_conversation(messages: object) -> bool:
+    """Whether this is a list of messages, each with a role, as an agent's own API may not have."""
+    roles = [string(mapping(one).get("role")) for one in items(messages)]
+    return (
+        isinstance(messages, list) and bool(messages) and all(roles) and len(roles) == len(messages)
+    )
+
+
 def error_of(document: object) -> str | None:
     """The error in a provider's JSON, as ``"type: message"``; None if it holds none."""
     if isinstance(document, list) and document:
         document = document[0]
-    error = mapping(document).get("error")
+    document = mapping(document)
+    error = document.get("error")
     if isinstance(error, str) and error:
         return f"error: {error}"
     if isinstance(error, Mapping) and error:
         kind = error.get("type") or error.get("status") or error.get("code") or "error"
         return f"{kind}: {error.get('message') or json.dumps(error, default=str)}"
-    return None
+    # Amazon, Cohere, Mistral and vLLM do without an object around it.
+    message = string(document.get("message")) or string(document.get("detail"))
+    if not message:
+        return None
+    kind = document.get("__type") or document.get("type") or document.get("code") or "error"
+    return f"{str(kind).rpartition('#')[2]}: {message}"

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from senytl.capture.calls import PendingCall
+from senytl.capture.framing import ARRAY, Event
 from senytl.capture.providers.base import (
     Asked,
+    ChunkKind,
     Reply,
     count,
     error_of,
@@ -22,10 +24,20 @@ from senytl.capture.providers.base import (
     string,
     tool_call,
 )
-from senytl.capture.sse import Event
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
-__all__ = ["Gemini"]
+__all__ = ["Gemini", "google_error"]
+
+# https://cloud.google.com/apis/design/errors
+_ERRORS = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+    529: "UNAVAILABLE",
+}
 
 _STREAM = ":streamGenerateContent"
 _PATH = re.compile(r"/([^/:]+):(?:generateContent|streamGenerateContent)$")
@@ -41,11 +53,11 @@ class Gemini:
     api = "gemini"
     vendor = "google"
     suffixes: tuple[str, ...] = (":generateContent", _STREAM)
-    streams_arrays = True
+    framing = ARRAY  # server-sent events where the query asks for them
 
     def recognise(self, path: str, body: Mapping[str, Any]) -> Asked | None:
         """Recognise a body with contents; the model and whether to stream stand in the path."""
-        found = _PATH.search(path)
+        found = _PATH.search(path) if path.endswith(self.suffixes) else None
         if found is None or "contents" not in body:
             return None
         return Asked(found[1], path.endswith(_STREAM))
@@ -84,7 +96,20 @@ class Gemini:
             reasoning=reasoning,
             finish_reason=finish,
         )
-        return Reply(response, model, None, error)
+        return Reply(response, model, None, error, complete=finish is not None)
+
+    def chunk_kind(self, event: Event) -> ChunkKind | None:
+        """Tell parts that are text or a function's call from those that are thoughts."""
+        kind: ChunkKind | None = None
+        candidate: Mapping[str, Any] = next(
+            iter(items(mapping(event.document).get("candidates"))), {}
+        )
+        for part in items(mapping(candidate.get("content")).get("parts")):
+            if part.get("functionCall") or (part.get("text") and not part.get("thought")):
+                return "output"
+            if part.get("text"):
+                kind = "reasoning"
+        return kind
 
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a reply with one candidate."""
@@ -99,6 +124,16 @@ class Gemini:
         for group in groups:
             yield Event(_chunk(response_id, call, group))
         yield Event(_chunk(response_id, call, last) | _ending(response, last))
+
+    def write_error(self, status: int, message: str) -> dict[str, Any]:
+        """Write Google's error object."""
+        return google_error(status, message)
+
+
+def google_error(status: int, message: str) -> dict[str, Any]:
+    """The body of an error as Google words it."""
+    code = _ERRORS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
+    return {"error": {"code": status, "message": message, "status": code}}
 
 
 def _groups(response: MockResponse, *, streamed: bool = False) -> list[list[dict[str, Any]]]:

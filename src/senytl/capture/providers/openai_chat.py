@@ -5,32 +5,35 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from senytl.capture.calls import PendingCall
+from senytl.capture.framing import SSE, Event
 from senytl.capture.providers.base import (
     Asked,
+    ChunkKind,
     Reply,
     arguments_text,
-    count,
     error_of,
     items,
     mapping,
     new_id,
-    openai_reply,
     pieces,
     string,
     tool_call,
 )
-from senytl.capture.sse import Event
-from senytl.models import MockResponse, TokenUsage, ToolCall
+from senytl.capture.providers.openai_common import (
+    model_asked,
+    openai_error,
+    openai_reply,
+    read_usage,
+    write_usage,
+)
+from senytl.models import MockResponse, ToolCall
 
 __all__ = ["OpenAIChat"]
-
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
 
 class OpenAIChat:
@@ -39,14 +42,13 @@ class OpenAIChat:
     api = "openai-chat"
     vendor = "openai"
     suffixes: tuple[str, ...] = ("/chat/completions",)
-    streams_arrays = False
+    framing = SSE
 
     def recognise(self, path: str, body: Mapping[str, Any]) -> Asked | None:
         """Recognise a body with messages and, in the body or the path, a model."""
         if not path.endswith(self.suffixes) or not isinstance(body.get("messages"), list):
             return None
-        deployment = _DEPLOYMENT.search(path)
-        model = string(body.get("model")) or (deployment[1] if deployment else "")
+        model = model_asked(path, body)
         return Asked(model, body.get("stream") is True) if model else None
 
     def read_reply(self, document: Mapping[str, Any]) -> Reply:
@@ -60,7 +62,7 @@ class OpenAIChat:
         response = MockResponse(
             text=_text(message.get("content")) or string(message.get("refusal")),
             tool_calls=tuple(tools),
-            usage=_read_usage(document.get("usage")),
+            usage=read_usage(document),
             reasoning=_reasoning(message),
             finish_reason=string(choice.get("finish_reason")) or None,
         )
@@ -72,10 +74,12 @@ class OpenAIChat:
         text, reasoning, finish = "", "", None
         error: str | None = None
         calls: dict[int, dict[str, str]] = {}
+        done = False
         for event in events:
+            done = done or event.document is None
             document = mapping(event.document)
             error = error or error_of(document)
-            for key in ("model", "service_tier", "usage"):
+            for key in ("model", "service_tier", "usage", "x_groq"):
                 if document.get(key):
                     last[key] = document[key]
             choices = items(document.get("choices"))
@@ -86,17 +90,31 @@ class OpenAIChat:
             finish = string(choice.get("finish_reason")) or finish
             for part in items(delta.get("tool_calls")):
                 _add_tool_delta(calls, part)
+            if mapping(delta.get("function_call")):  # the older way, of which there is only one
+                _add_tool_delta(calls, {"index": -1, "function": delta["function_call"]})
         response = MockResponse(
             text=text,
             tool_calls=tuple(
                 tool_call(call["name"], call["arguments"], call["id"] or None)
                 for _, call in sorted(calls.items())
             ),
-            usage=_read_usage(last.get("usage")),
+            usage=read_usage(last),
             reasoning=reasoning,
             finish_reason=finish,
         )
-        return openai_reply(response, last, error)
+        return openai_reply(response, last, error, complete=finish is not None or done)
+
+    def chunk_kind(self, event: Event) -> ChunkKind | None:
+        """Tell a delta of text or of a tool call from one of reasoning, in the first choice."""
+        for choice in items(mapping(event.document).get("choices")):
+            delta = mapping(choice.get("delta"))
+            if _text(delta.get("content")) or delta.get("refusal") or delta.get("tool_calls"):
+                return "output"
+            if delta.get("function_call"):
+                return "output"
+            if _reasoning(delta):
+                return "reasoning"
+        return None
 
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a completion with one choice."""
@@ -122,7 +140,7 @@ class OpenAIChat:
             "created": int(time.time()),
             "model": call.model,
             "choices": [choice],
-            "usage": _write_usage(response.usage) if response.usage else None,
+            "usage": write_usage(response.usage) if response.usage else None,
             "service_tier": "default",
             "system_fingerprint": None,
         }
@@ -140,15 +158,20 @@ class OpenAIChat:
         wants_usage = bool(mapping(call.request.get("stream_options")).get("include_usage"))
         if wants_usage:
             frame["usage"] = None
-        for delta in _deltas(response):
+        for delta in _deltas(response, whole_tools=call.provider == "mistral"):
             yield Event(frame | {"choices": [_choice(delta, None)]})
         yield Event(frame | {"choices": [_choice({}, _finish_reason(response))]})
         if wants_usage and response.usage:
-            yield Event(frame | {"choices": [], "usage": _write_usage(response.usage)})
+            yield Event(frame | {"choices": [], "usage": write_usage(response.usage)})
         yield Event(None)
 
+    def write_error(self, status: int, message: str) -> dict[str, Any]:
+        """Write an error object."""
+        return openai_error(status, message)
 
-def _deltas(response: MockResponse) -> Iterator[dict[str, Any]]:
+
+def _deltas(response: MockResponse, *, whole_tools: bool) -> Iterator[dict[str, Any]]:
+    """The deltas of a stream; Mistral sends each tool call whole."""
     yield {"role": "assistant", "content": "" if response.text else None, "refusal": None}
     for piece in pieces(response.reasoning):
         yield {"reasoning_content": piece}
@@ -156,6 +179,9 @@ def _deltas(response: MockResponse) -> Iterator[dict[str, Any]]:
         yield {"content": piece}
     for index, tool in enumerate(response.tool_calls):
         opened = _write_tool(tool)
+        if whole_tools:
+            yield {"tool_calls": [{"index": index} | opened]}
+            continue
         opened["function"]["arguments"] = ""
         yield {"tool_calls": [{"index": index} | opened]}
         for piece in pieces(arguments_text(tool)):
@@ -178,8 +204,9 @@ def _text(content: object) -> str:
 
 
 def _reasoning(message: Mapping[str, Any]) -> str:
-    """The reasoning, which vendors add under one of two names."""
-    return string(message.get("reasoning_content")) or string(message.get("reasoning"))
+    """The reasoning, which vendors add under one of two names; Mistral puts it in the content."""
+    thoughts = "".join(_text(part.get("thinking")) for part in items(message.get("content")))
+    return string(message.get("reasoning_content")) or string(message.get("reasoning")) or thoughts
 
 
 def _read_tool(call: Mapping[str, Any]) -> ToolCall:
@@ -204,38 +231,3 @@ def _add_tool_delta(calls: dict[int, dict[str, str]], part: Mapping[str, Any]) -
 def _write_tool(tool: ToolCall) -> dict[str, Any]:
     function = {"name": tool.name, "arguments": arguments_text(tool)}
     return {"id": tool.id or new_id("call_"), "type": "function", "function": function}
-
-
-def _read_usage(value: object) -> TokenUsage | None:
-    usage = mapping(value)
-    if usage.get("prompt_tokens") is None and usage.get("completion_tokens") is None:
-        return None
-    prompt = mapping(usage.get("prompt_tokens_details"))
-    completion = mapping(usage.get("completion_tokens_details"))
-    return TokenUsage(
-        count(usage.get("prompt_tokens")),
-        count(usage.get("completion_tokens")),
-        count(usage.get("total_tokens")),
-        cached_tokens=count(prompt.get("cached_tokens")),
-        cache_write_tokens=count(prompt.get("cache_write_tokens")),
-        reasoning_tokens=count(completion.get("reasoning_tokens")),
-    )
-
-
-def _write_usage(usage: TokenUsage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_tokens,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from senytl.capture.calls import PendingCall
+from senytl.capture.framing import SSE, Event
 from senytl.capture.providers.base import (
     Asked,
+    ChunkKind,
     Reply,
     arguments_text,
     count,
@@ -19,12 +21,11 @@ from senytl.capture.providers.base import (
     items,
     mapping,
     new_id,
-    openai_reply,
     pieces,
     string,
     tool_call,
 )
-from senytl.capture.sse import Event
+from senytl.capture.providers.openai_common import openai_error, openai_reply
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
 __all__ = ["OpenAIResponses"]
@@ -38,7 +39,7 @@ class OpenAIResponses:
     api = "openai-responses"
     vendor = "openai"
     suffixes: tuple[str, ...] = ("/responses",)
-    streams_arrays = False
+    framing = SSE
 
     def recognise(self, path: str, body: Mapping[str, Any]) -> Asked | None:
         """Recognise a body with a model and something to respond to."""
@@ -93,7 +94,17 @@ class OpenAIResponses:
                 error = f"{document.get('code') or 'error'}: {document.get('message')}"
             error = error or error_of(document)
         response = MockResponse(text=text, tool_calls=tuple(tools), reasoning=reasoning)
-        return openai_reply(response, latest, error)
+        return openai_reply(response, latest, error, complete=False)
+
+    def chunk_kind(self, event: Event) -> ChunkKind | None:
+        """Tell a delta of text or of a tool call from one of reasoning, by the event's type."""
+        document = mapping(event.document)
+        kind = string(document.get("type"))
+        if kind == "response.output_item.added":  # a tool call begins with its name
+            return "output" if mapping(document.get("item")).get("name") else None
+        if not kind.endswith(".delta") or not document.get("delta"):
+            return None
+        return "reasoning" if kind.startswith("response.reasoning") else "output"
 
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a completed response."""
@@ -113,6 +124,10 @@ class OpenAIResponses:
         sequence.append({"type": f"response.{final['status']}", "response": final})
         for number, event in enumerate(sequence):
             yield Event(event | {"sequence_number": number}, event["type"])
+
+    def write_error(self, status: int, message: str) -> dict[str, Any]:
+        """Write an error object."""
+        return openai_error(status, message)
 
 
 def _document(call: PendingCall) -> dict[str, Any]:

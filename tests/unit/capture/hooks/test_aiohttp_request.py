@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -11,6 +12,9 @@ import pytest
 
 from senytl.capture import CaptureScope, CaptureWarning, PendingCall, flush, open_scope
 from senytl.capture.hooks import aiohttp_answers, aiohttp_request
+from senytl.capture.pacing import Pace
+from senytl.capture.playback import Playback
+from senytl.capture.recognition import Recognised
 from senytl.models import MockResponse, SenytlError, TokenUsage
 
 USAGE = {"promptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 9}
@@ -33,10 +37,14 @@ class Answers:
     def __init__(self, answer: MockResponse | Exception = ANSWER) -> None:
         self._answer = answer
 
-    def answer(self, call: PendingCall) -> MockResponse:
+    def answer(self, call: PendingCall) -> Answers:
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer
+        return self
+
+    def play(self, recognised: Recognised) -> Playback:
+        assert isinstance(self._answer, MockResponse)
+        return recognised.play(self._answer)
 
 
 def in_session(use: Callable[[aiohttp.ClientSession], Awaitable[Any]], **options: Any) -> Any:
@@ -199,7 +207,7 @@ def test_other_traffic_passes_unseen(scope: CaptureScope, sink: Any, server: Any
             async with session.post(server.url(path), data=data) as response:
                 assert response.status == 200
         async with session.get(server.url(PATH)) as response:
-            assert response.status == 501  # this server knows no GET
+            assert response.status == 200
 
     in_session(use)
     assert sink.calls == []
@@ -306,3 +314,53 @@ def test_an_aiohttp_that_cannot_be_seen_is_named() -> None:
     future = SimpleNamespace(__version__="9.0", ClientSession=object)
     with pytest.warns(CaptureWarning, match=r"cannot see LLM calls made through aiohttp 9\.0"):
         assert list(aiohttp_request.seats(future)) == []  # type: ignore[arg-type]
+
+
+def test_a_body_that_is_changed_after_the_call_is_recorded_as_it_was_sent(
+    scope: CaptureScope, sink: Any, server: Any
+) -> None:
+    body: Any = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+
+    async def use(session: aiohttp.ClientSession) -> None:
+        async with session.post(server.url(PATH), json=body) as response:
+            await response.read()
+        body["contents"].append({"role": "model", "parts": []})
+
+    in_session(use)
+    assert len(sink.only.request["contents"]) == 1
+
+
+def test_a_mocked_answer_respects_the_session_s_timeout_and_its_view_of_errors(sink: Any) -> None:
+    class Late(Answers):
+        def play(self, recognised: Recognised) -> Playback:
+            return recognised.play(ANSWER, Pace(latency=5.0))
+
+    class Refused(Answers):
+        def play(self, recognised: Recognised) -> Playback:
+            return recognised.refuse(500, "no")
+
+    async def use(session: aiohttp.ClientSession) -> None:
+        async with session.post(f"https://generativelanguage.googleapis.com{PATH}", json=BODY):
+            pass
+
+    with open_scope(unattributed=sink, answerer=Late()), pytest.raises(TimeoutError):
+        in_session(use, timeout=aiohttp.ClientTimeout(total=0.1))
+    with (
+        open_scope(unattributed=sink, answerer=Refused()),
+        pytest.raises(aiohttp.ClientResponseError),
+    ):
+        in_session(use, raise_for_status=True)
+    assert [call.outcome for call in sink.calls] == ["failed", "failed"]
+
+
+def test_a_compressed_reply_is_read_where_the_session_does_not_decompress(
+    scope: CaptureScope, sink: Any, server: Any
+) -> None:
+    server.reply(gzip.compress(json.dumps(CHUNKS[1]).encode()), content_encoding="gzip")
+
+    async def use(session: aiohttp.ClientSession) -> bytes:
+        async with session.post(server.url(PATH), json=BODY) as response:
+            return await response.read()
+
+    assert in_session(use, auto_decompress=False).startswith(b"\x1f\x8b")
+    assert sink.only.response.text == "lo"

@@ -155,3 +155,18 @@ def test_another_patch_above_ours_keeps_working_after_the_scope(
     with open_scope():
         pass
     assert vars(httpx2.Client)["send"] is original
+
+
+def test_a_call_made_to_answer_another_shows_that_the_other_went_to_an_agent(
+    scope: CaptureScope, sink: Any, server: Any, chat: Any
+) -> None:
+    """An agent with an endpoint like OpenAI's, called inside this process."""
+
+    def agent(request: httpx2.Request) -> httpx2.Response:
+        question = {"model": "gpt-4o", "messages": [{"role": "user", "content": "The real one"}]}
+        with httpx2.Client() as client:
+            return httpx2.Response(200, json=client.post(server.url(), json=question).json())
+
+    with httpx2.Client(transport=httpx2.MockTransport(agent)) as client:
+        client.post("http://agent/v1/chat/completions", json=chat)
+    assert sink.only.request["messages"][0]["content"] == "The real one"

@@ -3,12 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from types import ModuleType
 
 import httpx
 import httpx2
 import pytest
 
-from senytl.capture import CaptureScope, open_scope
+from senytl.capture import CaptureScope, CaptureWarning, open_scope
 
 SENDS = [
     (module, kind) for module in (httpx, httpx2) for kind in (module.Client, module.AsyncClient)
@@ -61,7 +62,9 @@ def test_importing_capture_loads_no_http_library_and_patches_nothing() -> None:
     output = run("""
         import sys
         import senytl.capture
-        print([m for m in ("httpx", "httpx2", "aiohttp", "wrapt") if m in sys.modules])
+        names = ("httpx", "httpx2", "aiohttp", "botocore", "requests", "urllib3", "websockets",
+                 "grpc", "vcr", "subprocess", "wrapt")
+        print([m for m in names if m in sys.modules])
     """)
     assert output == "[]"
 
@@ -71,12 +74,44 @@ def test_a_library_imported_inside_the_scope_is_hooked_and_not_imported_by_it() 
         import sys
         from senytl.capture import open_scope
         with open_scope():
-            assert not {"httpx", "httpx2", "aiohttp"} & set(sys.modules)
+            hooked = {"httpx", "httpx2", "aiohttp", "botocore", "requests", "websockets", "grpc",
+                      "vcr", "pook", "aioresponses"}
+            assert not hooked & set(sys.modules)
             import httpx2
             inside = httpx2.Client.send
         print(inside is not httpx2.Client.send, httpx2.Client.send.__module__)
     """)
     assert output == "True httpx2._client"
+
+
+def test_every_library_that_is_imported_inside_the_scope_is_hooked_and_left_as_it_was() -> None:
+    output = run("""
+        import sys
+        from senytl.capture import open_scope
+        def methods():
+            import aiohttp, aioresponses.core, botocore.httpsession, grpc
+            import grpc._channel, grpc.aio._channel, multiprocessing.process, requests
+            import subprocess, vcr.cassette, websockets.client
+            yield aiohttp.ClientSession._request
+            yield aiohttp.ClientSession.ws_connect
+            yield aioresponses.core.aioresponses.start
+            yield aioresponses.core.aioresponses.stop
+            yield botocore.httpsession.URLLib3Session.send
+            yield grpc._channel._UnaryUnaryMultiCallable.__call__
+            yield grpc.aio._channel.UnaryStreamMultiCallable.__call__
+            yield multiprocessing.process.BaseProcess.start
+            yield requests.Session.send
+            yield subprocess.Popen.__init__
+            yield vcr.cassette.CassetteContextDecorator.__enter__
+            yield vcr.cassette.CassetteContextDecorator.__exit__
+            yield websockets.client.ClientProtocol.connect
+        with open_scope():
+            inside = list(methods())
+        outside = list(methods())
+        print([below.__qualname__ for ours, below in zip(inside, outside)
+               if getattr(ours, "__wrapped__", None) is not below])
+    """)
+    assert output == "[]"
 
 
 def test_a_library_imported_after_the_scope_is_left_alone_until_the_next() -> None:
@@ -112,3 +147,42 @@ def test_modules_aliased_to_one_are_hooked_once() -> None:
         print(len(sink), httpx2.Client.send is original)
     """)
     assert output == "1 True"
+
+
+def test_a_library_that_is_kept_from_being_imported_is_left_out() -> None:
+    output = run("""
+        import sys
+        from senytl.capture import open_scope
+        sys.modules["aiohttp"] = None
+        with open_scope():
+            pass
+        print(sys.modules["aiohttp"])
+    """)
+    assert output == "None"
+
+
+def test_a_stand_in_for_a_library_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = ModuleType("httpx")
+    monkeypatch.setitem(sys.modules, "httpx", stand_in)
+    with pytest.warns(CaptureWarning, match="calls made through httpx"):
+        scope = open_scope()
+    assert hooked() == [False, False, True, True]
+    scope.close()
+    assert not any(hooked())
+
+
+def test_a_library_that_is_imported_anew_in_a_later_scope_is_hooked_there() -> None:
+    output = run("""
+        import sys
+        from senytl.capture import open_scope
+        found = []
+        for _ in range(3):
+            for name in [name for name in sys.modules if name.partition(".")[0] == "httpx2"]:
+                del sys.modules[name]
+            with open_scope():
+                import httpx2
+                found.append(httpx2.Client.send)
+            found[-1] = found[-1] is not httpx2.Client.send
+        print(found)
+    """)
+    assert output == "[True, True, True]"

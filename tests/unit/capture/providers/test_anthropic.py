@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from senytl.capture import PendingCall
+from senytl.capture.framing import SSE, Event
 from senytl.capture.providers.anthropic import AnthropicMessages
-from senytl.capture.sse import Event, read_events, write_events
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
 WIRE = AnthropicMessages()
@@ -81,6 +81,7 @@ event: message_stop
 data: {"type":"message_stop"}
 
 """
+EVENTS = [event for _, event in SSE.read(STREAM)]
 
 
 def test_a_reply_is_read_with_the_cached_tokens_in_the_prompt() -> None:
@@ -96,7 +97,7 @@ def test_a_reply_is_read_with_the_cached_tokens_in_the_prompt() -> None:
 
 
 def test_a_stream_is_read_and_its_cumulative_usage_merged() -> None:
-    reply = WIRE.read_events(read_events(STREAM))
+    reply = WIRE.read_events(EVENTS)
     assert reply.response == MockResponse(
         "Okay, let's see",
         (
@@ -110,12 +111,44 @@ def test_a_stream_is_read_and_its_cumulative_usage_merged() -> None:
     assert (reply.response_model, reply.service_tier) == ("claude-sonnet-4-6", "standard")
 
 
+def test_a_stream_is_complete_with_its_last_event_only() -> None:
+    assert WIRE.read_events(EVENTS).complete
+    assert not WIRE.read_events(EVENTS[:-1]).complete
+
+
+def test_chunks_are_told_from_other_events() -> None:
+    kinds = {number: WIRE.chunk_kind(event) for number, event in enumerate(EVENTS)}
+    # Two deltas of text, the start of the tool call, and two of the deltas of its input.
+    assert [number for number, kind in kinds.items() if kind == "output"] == [3, 4, 6, 8, 9]
+    assert set(kinds.values()) == {"output", None}
+    thinking = {"type": "thinking_delta", "thinking": "Hm"}
+    signature = {"type": "signature_delta", "signature": "EqQB"}
+    begun = {"type": "content_block_start", "content_block": {"type": "thinking", "thinking": ""}}
+    assert WIRE.chunk_kind(Event({"type": "content_block_delta", "delta": thinking})) == "reasoning"
+    assert WIRE.chunk_kind(Event({"type": "content_block_delta", "delta": signature})) is None
+    assert WIRE.chunk_kind(Event(begun)) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_request_error"),
+        (429, "rate_limit_error"),
+        (500, "api_error"),
+        (529, "overloaded_error"),
+    ],
+)
+def test_errors_are_worded_as_anthropic_words_them(status: int, kind: str) -> None:
+    error = {"type": kind, "message": "no"}
+    assert WIRE.write_error(status, "no") == {"type": "error", "error": error}
+
+
 def test_of_several_message_deltas_the_last_counts() -> None:
     def delta(**usage: int | None) -> Event:
         return Event({"type": "message_delta", "delta": {}, "usage": usage})
 
     events = [
-        *read_events(STREAM),
+        *EVENTS,
         delta(output_tokens=90, input_tokens=None),
         delta(output_tokens=95),
     ]
@@ -125,19 +158,20 @@ def test_of_several_message_deltas_the_last_counts() -> None:
 
 
 def test_a_stream_that_broke_off_has_text_but_no_usage() -> None:
-    reply = WIRE.read_events(read_events(STREAM)[:4])
+    reply = WIRE.read_events(EVENTS[:4])
     assert reply.response == MockResponse("Okay")
+    assert not reply.complete
     assert reply.service_tier == "standard"
 
 
 def test_a_tool_call_that_broke_off_keeps_its_raw_arguments() -> None:
-    tools = WIRE.read_events(read_events(STREAM)[:9]).response.tool_calls
+    tools = WIRE.read_events(EVENTS[:9]).response.tool_calls
     assert [tool.arguments for tool in tools] == [{"_raw": '{"location": "San'}]
 
 
 def test_an_error_event_inside_the_stream_is_read() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
-    reply = WIRE.read_events([*read_events(STREAM)[:4], Event(error, "error")])
+    reply = WIRE.read_events([*EVENTS[:4], Event(error, "error")])
     assert reply.error == "overloaded_error: Overloaded"
     assert reply.response.text == "Okay"
 
@@ -160,8 +194,8 @@ ANSWERS = [
 def test_what_is_written_is_read_again(answer: MockResponse, streamed: bool) -> None:
     call = PendingCall("anthropic-messages", "anthropic", "claude-sonnet-4-6", {}, streamed)
     if streamed:
-        body = b"".join(write_events(WIRE.write_events(answer, call)))
-        reply = WIRE.read_events(read_events(body))
+        body = b"".join(SSE.write(WIRE.write_events(answer, call)))
+        reply = WIRE.read_events(event for _, event in SSE.read(body))
     else:
         reply = WIRE.read_reply(WIRE.write_reply(answer, call))
     assert reply.response == MockResponse(

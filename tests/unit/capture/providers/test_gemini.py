@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from senytl.capture import PendingCall
+from senytl.capture.framing import ARRAY, SSE, Event
 from senytl.capture.providers.gemini import Gemini
-from senytl.capture.sse import Event, read_events, write_array, write_events
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
 WIRE = Gemini()
@@ -71,7 +71,9 @@ def test_a_stream_is_read_and_its_last_usage_counts() -> None:
 
 def test_a_stream_that_broke_off_before_its_output_was_counted_has_no_usage() -> None:
     events = [Event(chunk({"text": "Hel"}, usage={"promptTokenCount": 120}))]
-    assert WIRE.read_events(events).response == MockResponse("Hel")
+    reply = WIRE.read_events(events)
+    assert reply.response == MockResponse("Hel")
+    assert not reply.complete
 
 
 def test_a_blocked_prompt_says_why_and_what_it_cost() -> None:
@@ -109,8 +111,9 @@ def test_what_is_written_is_read_again(answer: MockResponse, way: str) -> None:
     if way == "reply":
         reply = WIRE.read_reply(WIRE.write_reply(answer, call))
     else:
-        write = write_events if way == "events" else write_array
-        reply = WIRE.read_events(read_events(b"".join(write(WIRE.write_events(answer, call)))))
+        framing = SSE if way == "events" else ARRAY
+        body = b"".join(framing.write(WIRE.write_events(answer, call)))
+        reply = WIRE.read_events(event for _, event in framing.read(body))
     assert reply.response == MockResponse(
         answer.text,
         tuple(answer.tool_calls),
@@ -124,3 +127,26 @@ def test_what_is_written_is_read_again(answer: MockResponse, way: str) -> None:
 def test_text_is_streamed_in_several_chunks() -> None:
     call = PendingCall("gemini", "google", "gemini-2.5-flash", {}, True)
     assert len(list(WIRE.write_events(ANSWERS[0], call))) == 4
+
+
+def test_chunks_are_told_from_other_events() -> None:
+    thought: dict[str, Any] = {"text": "Hm", "thought": True}
+    call: dict[str, Any] = {"functionCall": {"name": "now"}}
+    chunks: list[list[dict[str, Any]]] = [
+        [{"text": "a"}],
+        [thought],
+        [thought, {"text": "a"}],
+        [call],
+        [{"text": ""}],
+        [],
+    ]
+    kinds = [WIRE.chunk_kind(Event(chunk(*parts))) for parts in chunks]
+    assert kinds == ["output", "reasoning", "output", "output", None, None]
+    assert WIRE.chunk_kind(Event({"usageMetadata": USAGE})) is None
+
+
+def test_errors_are_worded_as_google_words_them() -> None:
+    error = {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED"}
+    assert WIRE.write_error(429, "no") == {"error": error}
+    assert WIRE.write_error(500, "no")["error"]["status"] == "INTERNAL"
+    assert WIRE.write_error(400, "no")["error"]["status"] == "INVALID_ARGUMENT"

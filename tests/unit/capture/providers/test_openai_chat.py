@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from senytl.capture import PendingCall
+from senytl.capture.framing import SSE, Event
 from senytl.capture.providers.openai_chat import OpenAIChat
-from senytl.capture.sse import Event, read_events, write_events
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
 WIRE = OpenAIChat()
@@ -147,6 +147,7 @@ def test_a_stream_is_read() -> None:
         "Hello", (), READ_USAGE, reasoning="Think.", finish_reason="stop"
     )
     assert (reply.response_model, reply.service_tier) == ("gpt-4o-mini", "priority")
+    assert reply.complete
 
 
 def test_streamed_tool_calls_are_put_together() -> None:
@@ -225,8 +226,8 @@ def test_what_is_written_is_read_again(answer: MockResponse, streamed: bool) -> 
     request = {"stream_options": {"include_usage": True}} if streamed else {}
     call = PendingCall("openai-chat", "openai", "gpt-4o", request, streamed)
     if streamed:
-        body = b"".join(write_events(WIRE.write_events(answer, call)))
-        reply = WIRE.read_events(read_events(body))
+        body = b"".join(SSE.write(WIRE.write_events(answer, call)))
+        reply = WIRE.read_events(event for _, event in SSE.read(body))
     else:
         reply = WIRE.read_reply(WIRE.write_reply(answer, call))
     response = reply.response
@@ -254,3 +255,69 @@ def test_usage_is_streamed_only_where_it_is_asked_for() -> None:
         "my ",
         "friend.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("delta", "kind"),
+    [
+        ({"role": "assistant", "content": "", "refusal": None}, None),
+        ({"role": "assistant", "content": None}, None),
+        ({"content": "Hel"}, "output"),
+        ({"content": [{"type": "text", "text": "Hel"}]}, "output"),
+        ({"refusal": "No"}, "output"),
+        ({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}, "output"),
+        ({"function_call": {"name": "f"}}, "output"),
+        ({"reasoning_content": "Hm"}, "reasoning"),
+        ({"content": "", "reasoning": "Hm"}, "reasoning"),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]},
+            "reasoning",
+        ),
+        ({}, None),
+    ],
+)
+def test_chunks_are_told_from_other_events(delta: dict[str, Any], kind: str | None) -> None:
+    assert WIRE.chunk_kind(chunk(delta)) == kind
+
+
+def test_usage_errors_and_the_end_are_no_chunks() -> None:
+    others = [chunk({}, choices=[], usage=USAGE), Event({"error": {"message": "x"}}), Event(None)]
+    assert [WIRE.chunk_kind(event) for event in others] == [None, None, None]
+
+
+def test_a_stream_is_complete_with_its_finish_reason_or_with_done() -> None:
+    start = chunk({"content": "a"})
+    assert not WIRE.read_events([start]).complete
+    assert WIRE.read_events([start, chunk({}, "stop")]).complete
+    assert WIRE.read_events([start, Event(None)]).complete
+
+
+def test_streamed_calls_of_the_older_kind_are_put_together() -> None:
+    parts = [{"name": "f", "arguments": ""}, {"arguments": '{"a":'}, {"arguments": " 1}"}]
+    events = [chunk({"function_call": part}) for part in parts]
+    assert WIRE.read_events(events).response.tool_calls == (ToolCall("f", {"a": 1}),)
+
+
+def test_errors_are_worded_as_openai_words_them() -> None:
+    error = WIRE.write_error(429, "Slow down")["error"]
+    assert (error["message"], error["code"]) == ("Slow down", "rate_limit_exceeded")
+    assert WIRE.write_error(500, "x")["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "model"),
+    [
+        ("/v1/chat/completions", {"model": "gpt-4o"}, "gpt-4o"),
+        ("/openai/v1/chat/completions", {"model": "my-deployment"}, "my-deployment"),
+        ("/openai/deployments/gpt-4o-eu/chat/completions", {}, "gpt-4o-eu"),
+        ("/api/v1/chat/completions", {"model": "anthropic/claude-sonnet-4"},
+         "anthropic/claude-sonnet-4"),
+        ("/v1/chat/completions", {}, None),
+        ("/v1/completions", {"model": "gpt-4o"}, None),
+    ],
+)  # fmt: skip
+def test_the_model_is_found_wherever_vendors_put_it(
+    path: str, body: dict[str, Any], model: str | None
+) -> None:
+    asked = WIRE.recognise(path, body | {"messages": []})
+    assert (asked.model if asked else None) == model

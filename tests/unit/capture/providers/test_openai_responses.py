@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from senytl.capture import PendingCall
+from senytl.capture.framing import SSE, Event
 from senytl.capture.providers.openai_responses import OpenAIResponses
-from senytl.capture.sse import Event, read_events, write_events
 from senytl.models import MockResponse, TokenUsage, ToolCall
 
 WIRE = OpenAIResponses()
@@ -93,7 +93,9 @@ def test_of_a_stream_the_final_response_counts() -> None:
         Event({"type": "response.output_text.delta", "delta": "Let me"}),
         Event({"type": "response.completed", "response": DOCUMENT}),
     ]
-    assert WIRE.read_events(events).response == READ
+    reply = WIRE.read_events(events)
+    assert reply.response == READ
+    assert reply.complete
 
 
 def test_of_a_stream_that_broke_off_the_deltas_count() -> None:
@@ -107,6 +109,7 @@ def test_of_a_stream_that_broke_off_the_deltas_count() -> None:
     reply = WIRE.read_events(events)
     assert reply.response == MockResponse("Let me", READ.tool_calls[:1], reasoning="Hm.")
     assert reply.response_model == "gpt-5"
+    assert not reply.complete
 
 
 def test_an_error_event_is_read() -> None:
@@ -132,7 +135,8 @@ ANSWERS = [
 def test_what_is_written_is_read_again(answer: MockResponse, streamed: bool) -> None:
     call = PendingCall("openai-responses", "openai", "gpt-5", {"instructions": "Be."}, streamed)
     if streamed:
-        events = read_events(b"".join(write_events(WIRE.write_events(answer, call))))
+        body = b"".join(SSE.write(WIRE.write_events(answer, call)))
+        events = [event for _, event in SSE.read(body)]
         assert [event.name for event in events] == [e.document["type"] for e in events]  # type: ignore[index]
         numbers = [event.document["sequence_number"] for event in events]  # type: ignore[index]
         assert numbers == list(range(len(events)))
@@ -150,3 +154,34 @@ def test_what_is_written_is_read_again(answer: MockResponse, streamed: bool) -> 
         answer.reasoning,
         answer.finish_reason or "completed",
     )
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ({"type": "response.created", "response": DOCUMENT}, None),
+        ({"type": "response.output_text.delta", "delta": "a"}, "output"),
+        ({"type": "response.output_text.delta", "delta": ""}, None),
+        ({"type": "response.refusal.delta", "delta": "a"}, "output"),
+        ({"type": "response.function_call_arguments.delta", "delta": "{"}, "output"),
+        ({"type": "response.reasoning_summary_text.delta", "delta": "Hm"}, "reasoning"),
+        ({"type": "response.reasoning_text.delta", "delta": "Hm"}, "reasoning"),
+        ({"type": "response.output_item.added", "item": OUTPUT[1]}, None),
+        ({"type": "response.output_item.added", "item": OUTPUT[2]}, "output"),
+        ({"type": "response.output_text.done", "text": "a"}, None),
+        ({"type": "response.completed", "response": DOCUMENT}, None),
+    ],
+)
+def test_chunks_are_told_from_other_events(event: dict[str, Any], kind: str | None) -> None:
+    assert WIRE.chunk_kind(Event(event)) == kind
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/openai/responses", "/openai/v1/responses"])
+def test_paths_of_openai_and_of_azure_are_recognised(path: str) -> None:
+    asked = WIRE.recognise(path, {"model": "gpt-5", "input": "Hi", "stream": True})
+    assert asked is not None
+    assert (asked.model, asked.streamed) == ("gpt-5", True)
+
+
+def test_errors_are_worded_as_openai_words_them() -> None:
+    assert WIRE.write_error(401, "no")["error"]["code"] == "invalid_api_key"
