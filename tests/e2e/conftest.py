@@ -8,16 +8,22 @@ from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
 
+import httpcore  # noqa: F401
+import httpcore2  # noqa: F401
 import psutil  # noqa: F401
 import pytest
-import wrapt  # noqa: F401
+import wrapt
 
 import senytl
 
 # After a session in this process pytester forgets the modules that it imported. Had some of
 # senytl's been imported before it and others not, the next session would mix old and new ones.
+# httpx and httpx2 load their cores late, and would go on with exceptions of the forgotten ones.
 for module in walk_packages(senytl.__path__, "senytl."):
     import_module(module.name)
+
+# It also restores the finders of modules, of which wrapt makes one at its first use, and only then.
+wrapt.register_post_import_hook(lambda module: None, "a_module_that_is_never_imported")
 
 # Plugins that have tests of their own in test_plugin_neighbours.py.
 _NEIGHBOURS = ("benchmark", "codspeed", "cov", "hypothesispytest", "rerunfailures")

@@ -11,7 +11,8 @@ HEAVY = ("tiktoken", "genai_prices", "psutil", "rich", "httpx", "httpx2", "aioht
 
 
 # Other plugins load some of these themselves.
-ALONE = ("-p", "no:codspeed", "-p", "no:hypothesispytest", "-p", "no:cov", "-p", "no:benchmark")
+_OTHERS = ("benchmark", "codspeed", "cov", "hypothesispytest", "pook", "respx")
+ALONE = tuple(word for name in _OTHERS for word in ("-p", f"no:{name}"))
 
 
 def test_a_session_that_measures_nothing_loads_nothing_heavy(pytester: pytest.Pytester) -> None:

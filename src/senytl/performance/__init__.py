@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
     from senytl.performance.pricing import CostEstimate, UnknownModelError, estimate_cost
     from senytl.performance.report import generate_report
+    from senytl.performance.request_limits import goodput
     from senytl.performance.sla import SLA, SLAViolationError
     from senytl.performance.tokens import extract_token_usage
 
@@ -54,6 +55,7 @@ _HOMES = {
     "CostEstimate": "senytl.performance.pricing",
     "UnknownModelError": "senytl.performance.pricing",
     "estimate_cost": "senytl.performance.pricing",
+    "goodput": "senytl.performance.request_limits",
     "generate_report": "senytl.performance.report",
     "SLA": "senytl.performance.sla",
     "SLAViolationError": "senytl.performance.sla",
@@ -82,6 +84,7 @@ __all__ = [
     "extract_token_usage",
     "generate_report",
     "get_current_metrics",
+    "goodput",
     "load_test",
     "record_request",
     "set_current_metrics",

@@ -118,6 +118,7 @@ class _Measurement:
         self._log = log
         self._run = Run(name, "benchmark")
         self._recorder = self._run.new_recorder()
+        self._iteration = 0
 
     def __enter__(self) -> _Measurement:
         self._run.start()
@@ -128,7 +129,8 @@ class _Measurement:
         warmup = Recorder(self._run, counts=False)
         for _ in range(self._plan.warmup):
             yield _Body(warmup)
-        for _ in range(self._plan.iterations):
+        for iteration in range(1, self._plan.iterations + 1):
+            self._iteration = iteration
             yield _Body(self._recorder)
 
     def __exit__(
@@ -140,6 +142,9 @@ class _Measurement:
         __tracebackhide__ = True
         self._run.stop()
         metrics = self._run.finish(self._recorder.body_seconds, error)
+        metrics.iterations = self._plan.iterations
+        if metrics.failure is not None:
+            metrics.ended_in_iteration = self._iteration
         self._log.append(metrics)
         self._run.conclude(metrics, error)
 

@@ -1,51 +1,43 @@
-"""Tokens and dollars of a run's LLM calls, in columns of integers.
+"""The LLM calls of a run: kept until they can be read without disturbing it, then added up.
 
-A record of a call holds its whole request; a load test of a million requests cannot keep them.
-What the figures need is nine integers a call, priced when the run is over.
+Reading a call's reply, and counting tokens that its provider did not report, takes the
+interpreter from the other users. So calls wait until the run is over, unless too much waits.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from senytl.models import TokenSource, TokenUsage
+from senytl.performance.call_columns import (
+    SLOT_SECONDS,
+    SOURCES,
+    TOKEN_COLUMNS,
+    CallColumns,
+    Flag,
+)
 from senytl.performance.series import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from senytl.models import LLMCallRecord
     from senytl.performance.pricing import CostEstimate, Pricing
 
 __all__ = ["CallLedger", "Totals"]
 
-_SOURCES: tuple[TokenSource, ...] = ("provider", "tokenizer", "estimate")
-_TOKEN_COLUMNS = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "source_number",
-)
 _COST_COLUMNS = ("prompt_cost", "completion_cost", "total_cost")
-_UNCOUNTED_LIMIT = 1_000
-_SLOT = 900.0
-"""Seconds of which all calls have one price: a vendor's cheap hours begin at a half hour."""
+_MOST_WAITING = 64_000_000
+_CALL_BYTES = 4_000
+"""What a waiting call takes besides its reply: its record and its parsed request."""
 
 
-class _Model(NamedTuple):
-    """What a price depends on, besides the tokens."""
+class _Backlog:
+    """Bytes that wait in all ledgers of this process, roughly: users add to it without a lock."""
 
-    asked_for: str
-    answered: str | None
-    provider: str
-    service_tier: str | None
-    slot: int | None
+    size = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,74 +50,66 @@ class Totals:
         unpriced_models: Models without a price, in alphabetical order.
         sources: Calls by who counted their tokens.
         guessed: Calls to a real model whose tokens are an estimate.
+        own_tokens: Tokens of each request's own calls, without those that were left over.
+        own_costs: Dollars of them; NaN for a request with a call without a price.
     """
 
-    token_usage: Sequence[TokenUsage]
-    costs: Sequence[CostEstimate]
-    unpriced_models: tuple[str, ...]
-    sources: dict[TokenSource, int]
-    guessed: int
+    token_usage: Sequence[TokenUsage] = ()
+    costs: Sequence[CostEstimate] = ()
+    unpriced_models: tuple[str, ...] = ()
+    sources: dict[TokenSource, int] = field(default_factory=dict)
+    guessed: int = 0
+    own_tokens: Sequence[int] = ()
+    own_costs: Sequence[float] = ()
 
 
 class CallLedger:
     """The LLM calls of some requests, which are known by their number."""
 
+    __slots__ = ("_columns", "_waiting", "_waiting_bytes")
+
     def __init__(self) -> None:
-        self._models: dict[_Model, int] = {}
-        self._request = array("q")
-        self._model = array("q")
-        self._tokens = tuple(array("q") for _ in _TOKEN_COLUMNS)
-        self._uncounted: list[tuple[int, LLMCallRecord]] = []
-        self._guessed = 0
+        self._columns = CallColumns()
+        self._waiting: list[tuple[int, LLMCallRecord, bool]] = []
+        self._waiting_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._request) + len(self._uncounted)
+        return len(self._columns) + len(self._waiting)
 
-    def add(self, request: int, call: LLMCallRecord) -> None:
-        """Note a call of a request."""
-        if call.usage is not None:
-            self._append(request, call, call.usage)
-            return
-        # Counting loads a vocabulary and takes the interpreter from other users, so it waits
-        # until the run is over, unless too many prompts would be kept.
-        self._uncounted.append((request, call))
-        if len(self._uncounted) >= _UNCOUNTED_LIMIT:
-            self._count()
+    def __del__(self) -> None:
+        _Backlog.size -= self._waiting_bytes
 
-    def _count(self) -> None:
-        from senytl.performance.tokens import usage_of
+    def add(self, request: int, call: LLMCallRecord, *, left_over: bool = False) -> None:
+        """Note a call of a request.
 
-        waiting, self._uncounted = self._uncounted, []
-        for request, call in waiting:
-            self._append(request, call, usage_of(call))
+        Args:
+            request: The request's number.
+            call: The call, which is not read yet.
+            left_over: Whether it began in no request that ended, so that this one only stands in
+                for it: in the sums of tokens and dollars, and in nothing that is said of it alone.
+        """
+        self._waiting.append((request, call, left_over))
+        size = _CALL_BYTES + getattr(call, "unread_bytes", 0)
+        self._waiting_bytes += size
+        _Backlog.size += size
+        if _Backlog.size > _MOST_WAITING:
+            self.columns()
 
-    def _append(self, request: int, call: LLMCallRecord, usage: TokenUsage) -> None:
-        slot = None if call.timestamp is None else int(call.timestamp // _SLOT)
-        model = _Model(call.model, call.response_model, call.provider, call.service_tier, slot)
-        self._guessed += usage.source == "estimate" and not call.mocked
-        self._request.append(request)
-        self._model.append(self._models.setdefault(model, len(self._models)))
-        row = (
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.total_tokens,
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.reasoning_tokens,
-            _SOURCES.index(usage.source),
-        )
-        for column, value in zip(self._tokens, row, strict=True):
-            column.append(value)
+    def columns(self) -> CallColumns:
+        """All calls, read."""
+        waiting, self._waiting = self._waiting, []
+        _Backlog.size -= self._waiting_bytes
+        self._waiting_bytes = 0
+        waiting.reverse()
+        while waiting:  # each record may go as soon as it was read
+            request, call, left_over = waiting.pop()
+            if getattr(call, "is_llm_call", True):
+                self._columns.append(request, call, left_over=left_over)
+        return self._columns
 
     def extend(self, other: CallLedger, offset: int) -> None:
         """Take over another user's calls, whose requests are numbered from `offset` on."""
-        other._count()
-        self._guessed += other._guessed
-        numbers = [self._models.setdefault(model, len(self._models)) for model in other._models]
-        self._request.extend(array("q", (request + offset for request in other._request)))
-        self._model.extend(array("q", (numbers[model] for model in other._model)))
-        for column, more in zip(self._tokens, other._tokens, strict=True):
-            column.extend(more)
+        self.columns().extend(other.columns(), offset)
 
     def total(self, requests: int, pricing: Pricing) -> Totals:
         """Add up and price the calls of requests numbered from 0.
@@ -136,16 +120,19 @@ class CallLedger:
         """
         from senytl.performance.pricing import CostEstimate
 
-        self._count()
-        if not requests or not self._request:
-            return Totals((), (), (), {}, 0)
-        sums = [array("q", bytes(8 * requests)) for _ in _TOKEN_COLUMNS]
+        calls = self.columns()
+        if not requests or not len(calls):
+            return Totals()
+        sums = [array("q", bytes(8 * requests)) for _ in TOKEN_COLUMNS]
         dollars = [array("d", bytes(8 * requests)) for _ in _COST_COLUMNS]
+        own_tokens, own_costs = array("q", bytes(8 * requests)), array("d", bytes(8 * requests))
         unpriced_requests: set[int] = set()
         unpriced_models: set[str] = set()
-        models = list(self._models)
-        rows = zip(self._request, self._model, zip(*self._tokens, strict=True), strict=True)
-        for request, number, row in rows:
+        models = list(calls.models)
+        rows = zip(
+            calls.request, calls.model, calls.flags, zip(*calls.tokens, strict=True), strict=True
+        )
+        for request, number, flags, row in rows:
             for column, value in zip(sums[:-1], row[:-1], strict=True):
                 column[request] += value
             sums[-1][request] = max(sums[-1][request], row[-1])
@@ -156,7 +143,7 @@ class CallLedger:
                 response_model=model.answered,
                 provider=model.provider,
                 service_tier=model.service_tier,
-                timestamp=None if model.slot is None else model.slot * _SLOT,
+                timestamp=None if model.slot is None else model.slot * SLOT_SECONDS,
             )
             if cost is None:
                 unpriced_requests.add(request)
@@ -165,18 +152,23 @@ class CallLedger:
                 parts = (cost.prompt_cost, cost.completion_cost, cost.total_cost)
                 for amounts, part in zip(dollars, parts, strict=True):
                     amounts[request] += part
+            if not flags & Flag.LEFT_OVER:
+                own_tokens[request] += row[2]
+                own_costs[request] += float("nan") if cost is None else cost.total_cost
         if unpriced_requests:
             dollars = [
                 array("d", (v for i, v in enumerate(amounts) if i not in unpriced_requests))
                 for amounts in dollars
             ]
-        counts = Counter(self._tokens[-1])
+        counts = Counter(calls.tokens[-1])
         return Totals(
-            token_usage=Rows(_usage, dict(zip(_TOKEN_COLUMNS, sums, strict=True))),
+            token_usage=Rows(_usage, dict(zip(TOKEN_COLUMNS, sums, strict=True))),
             costs=Rows(CostEstimate, dict(zip(_COST_COLUMNS, dollars, strict=True))),
             unpriced_models=tuple(sorted(unpriced_models)),
-            sources={_SOURCES[number]: counts[number] for number in sorted(counts)},
-            guessed=self._guessed,
+            sources={SOURCES[number]: counts[number] for number in sorted(counts)},
+            guessed=calls.count(Flag.GUESSED),
+            own_tokens=own_tokens,
+            own_costs=own_costs,
         )
 
 
@@ -190,5 +182,5 @@ def _usage(
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
-        source=_SOURCES[source],
+        source=SOURCES[source],
     )

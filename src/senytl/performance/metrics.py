@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isinf
 from typing import TYPE_CHECKING
 
 from senytl.performance.metric.cost import CostMetrics
+from senytl.performance.metric.goodput import GoodputMetrics
 from senytl.performance.metric.latency import LatencyMetrics
+from senytl.performance.metric.llm_calls import LLMCallMetrics
 from senytl.performance.metric.memory import MemoryMetrics
+from senytl.performance.metric.overhead import OverheadMetrics
 from senytl.performance.metric.reliability import ReliabilityMetrics
+from senytl.performance.metric.streaming import StreamingMetrics
 from senytl.performance.metric.tokens import TokenMetrics
 from senytl.performance.metric.units import write_count
+from senytl.performance.request_limits import Goodput
 from senytl.performance.series import Series
 
 if TYPE_CHECKING:
@@ -49,7 +55,15 @@ class RequestError:
 
 @dataclass(eq=False, repr=False)
 class PerformanceMetrics(
-    LatencyMetrics, TokenMetrics, CostMetrics, ReliabilityMetrics, MemoryMetrics
+    LatencyMetrics,
+    StreamingMetrics,
+    OverheadMetrics,
+    TokenMetrics,
+    CostMetrics,
+    LLMCallMetrics,
+    ReliabilityMetrics,
+    GoodputMetrics,
+    MemoryMetrics,
 ):
     """Everything measured for one test: the lists below, and every metric as an attribute.
 
@@ -67,19 +81,43 @@ class PerformanceMetrics(
         errors: The kinds of failure, the most frequent first.
         interrupted_requests: Requests that had not ended when the run was over. They are not
             among the total, nor in any latency or share.
+        unended_runs: Runs of wrapped agents that began in a body and had not ended when it was
+            over, such as those of an async agent that nobody awaited.
         duration_seconds: How long the run measured: the time of the bodies of a benchmark, the
             time from the start of a load to its end.
         concurrent_users: Users of a load test; 0 for a benchmark.
         llm_calls: How many LLM calls were seen.
         unattributed_calls: How many of them could be attributed to no request; their tokens and
             dollars stand with the last one.
+        unseen_ways: The ways on which LLM calls left the process unseen, such as ``"2 WebSocket
+            connections to openai"``; empty where there was none.
+        replay_speed: The speed at which a recording answered, if not at that of the recording;
+            infinity without waiting.
         token_sources: How many calls' tokens were counted by whom.
         guessed_calls: How many calls to a real model have estimated tokens.
         unpriced_models: Models that were called and have no price.
+        ttfts: Seconds to the first token of each streamed call, whatever became of the rest.
+        first_outputs: The same to the first chunk that is not reasoning.
+        tpots: Seconds per output token of each stream that was read whole.
+        chunk_gaps: Seconds between the chunks of all streams.
+        streamed_calls: How many LLM calls were streamed.
+        late_first_tokens: How many of the `ttfts` are upper bounds.
+        untimed_streams: How many streams have timings that say nothing of the model.
+        calls_per_request: LLM calls of each request; empty where none was seen in the whole run.
+        tool_calls_per_request: Tool calls that the models of each request asked for, likewise.
+        tool_calls: Tool calls that models asked for, in all.
+        retried_calls: How many LLM calls repeat one that failed.
+        rate_limited_calls: How many the provider refused because they were too many.
+        llm_errors_by_kind: LLM calls that failed, by the kind of error, the most frequent first.
+        agent_overheads: Seconds of each successful request in which no LLM call was in flight.
+        request_verdicts: What came of the limits that are stated for each request.
         judgements: The SLAs that were checked, and how.
         name: The test's name, its node id under pytest.
         kind: ``"benchmark"``, ``"load_test"``, or empty for figures made by hand.
         failure: The error that ended the test, if one did, as ``"type: message"``.
+        iterations: How many bodies a benchmark was to measure; 0 for anything else.
+        ended_in_iteration: In which of them, counted from 1, an error ended it; 0 for its
+            warm-up, None where none did.
         started_at: When the run began, in Unix time; 0 for figures made by hand.
     """
 
@@ -90,17 +128,37 @@ class PerformanceMetrics(
     memory_snapshots: Sequence[MemorySnapshot] = field(default_factory=list)
     errors: list[RequestError] = field(default_factory=list)
     interrupted_requests: int = 0
+    unended_runs: int = 0
     duration_seconds: float = 0.0
     concurrent_users: int = 0
     llm_calls: int = 0
     unattributed_calls: int = 0
+    unseen_ways: str = ""
+    replay_speed: float | None = None
     token_sources: dict[TokenSource, int] = field(default_factory=dict)
     guessed_calls: int = 0
     unpriced_models: tuple[str, ...] = ()
+    ttfts: Sequence[float] = field(default_factory=Series)
+    first_outputs: Sequence[float] = field(default_factory=Series)
+    tpots: Sequence[float] = field(default_factory=Series)
+    chunk_gaps: Sequence[float] = field(default_factory=Series)
+    streamed_calls: int = 0
+    late_first_tokens: int = 0
+    untimed_streams: int = 0
+    calls_per_request: Sequence[int] = field(default_factory=list)
+    tool_calls_per_request: Sequence[int] = field(default_factory=list)
+    tool_calls: int = 0
+    retried_calls: int = 0
+    rate_limited_calls: int = 0
+    llm_errors_by_kind: dict[str, int] = field(default_factory=dict)
+    agent_overheads: Sequence[float] = field(default_factory=Series)
+    request_verdicts: Goodput = field(default_factory=Goodput)
     judgements: list[Judgement] = field(default_factory=list)
     name: str = ""
     kind: str = ""
     failure: str | None = None
+    iterations: int = 0
+    ended_in_iteration: int | None = None
     started_at: float = 0.0
 
     @property
@@ -123,7 +181,30 @@ class PerformanceMetrics(
     @property
     def warnings(self) -> list[str]:
         """What a reader of the figures must know about how far they can be trusted."""
-        notes = [note for one in self.judgements if (note := one.caution(self))]
+        from senytl.performance.cautions import caution
+
+        notes = []
+        if self.unended_runs:
+            runs = write_count(self.unended_runs, "run")
+            notes.append(
+                f"{runs} of a wrapped agent had not ended when the body was over, and no request "
+                "tells of what came of them: await an async agent's run, in an async test"
+            )
+        if self.unseen_ways:
+            notes.append(
+                f"LLM calls may be missing from every figure: there was {self.unseen_ways}, "
+                "and what goes that way is not seen"
+            )
+        if unanswered := self.llm_errors_by_kind.get("unanswered"):
+            notes.append(
+                f"no mock or recording answered {write_count(unanswered, 'LLM call')}: the agent "
+                "got an error instead, whatever it made of that"
+            )
+        if self.replay_speed is not None:
+            how = "without waiting" if isinf(self.replay_speed) else f"at {self.replay_speed:g}x"
+            notes.append(
+                f"a recording was replayed {how}: times are not those that the real models took"
+            )
         if self.unattributed_calls:
             notes.append(
                 f"{write_count(self.unattributed_calls, 'LLM call')} could not be attributed to a "
@@ -131,13 +212,35 @@ class PerformanceMetrics(
             )
         if self.unpriced_models:
             notes.append(f"no price for {', '.join(self.unpriced_models)}: cost is not known")
+        if self.late_first_tokens:
+            streams = write_count(len(self.ttfts), "stream")
+            notes.append(
+                f"the first token of {self.late_first_tokens:,} of {streams} may have come "
+                "earlier: the code that read them was busy elsewhere"
+            )
+        if self.untimed_streams:
+            notes.append(
+                f"the timing of {write_count(self.untimed_streams, 'stream')} is invalid and left "
+                "out: another library read the replies before the agent got them"
+            )
         if self.guessed_calls:
             notes.append("some token counts are estimates: their provider reported none")
+        verdicts = self.request_verdicts
+        if verdicts.undetermined:
+            figures = ", ".join(verdicts.unmeasured)
+            requests = write_count(self.total_requests, "request")
+            verb = "is" if verdicts.undetermined == 1 else "are"
+            notes.append(
+                f"{verdicts.undetermined:,} of {requests} {verb} not part of goodput: {figures} "
+                "not measured"
+            )
         if self.interrupted_requests:
             notes.append(
                 f"{write_count(self.interrupted_requests, 'request')} had not ended when the load "
                 "was over; not among the requests above"
             )
+        if weak := caution(self.judgements, self):
+            notes.append(weak)
         return notes
 
     def __repr__(self) -> str:

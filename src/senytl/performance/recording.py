@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING
 from senytl.models import LLMCallRecord, MisuseError, PerformanceError
 from senytl.performance.failures import count_error, is_failure, is_interruption
 from senytl.performance.ledger import CallLedger
+from senytl.performance.request import Request, RequestNotes, calls_of
+from senytl.performance.slots import Block, Slot
 
 if TYPE_CHECKING:
     from senytl.capture import CallSink
     from senytl.models import SenytlResponse
+    from senytl.performance.request import EndedRequests
     from senytl.performance.run import Run
 
 __all__ = [
     "Recorder",
-    "Request",
     "clock",
     "current_recorder",
     "record_wrapped_run",
@@ -41,41 +43,8 @@ clock = perf_counter
 current_recorder: ContextVar[Recorder | None] = ContextVar("senytl_recorder", default=None)
 """The recorder of the body that runs in this context."""
 
-_current_block: ContextVar[_Block | None] = ContextVar("senytl_block", default=None)
+_current_block: ContextVar[Block | None] = ContextVar("senytl_block", default=None)
 """The innermost block that `Recorder.measured` measures in this context."""
-
-
-class Request:
-    """One request of a body that has not ended, and may still be corrected."""
-
-    __slots__ = ("calls", "error", "latency", "response")
-
-    def __init__(
-        self,
-        latency: float,
-        error: BaseException | str | None,
-        calls: list[LLMCallRecord],
-        response: object = None,
-    ) -> None:
-        self.latency = latency
-        self.error = error
-        self.calls = calls
-        self.response = response
-
-
-class _Block:
-    """A part of a body with its own requests and calls; several tasks may each be in one."""
-
-    __slots__ = ("around", "calls", "requests")
-
-    def __init__(self, around: _Block | None) -> None:
-        self.around = around
-        self.requests: list[Request] = []
-        self.calls: list[LLMCallRecord] = []
-
-    def add_call(self, call: LLMCallRecord) -> None:
-        """Take an LLM call that has ended; it belongs to the block's next request."""
-        self.calls.append(call)
 
 
 class Recorder:
@@ -84,7 +53,7 @@ class Recorder:
     Its life: `entered` around the user's work; for each body `begin_body`, then `end_body`, or,
     where `touched` is still False, an append to `latencies` in its place; at last `Run.finish`
     merges it. It belongs to one user, and takes no lock; the calls that arrive from an agent's
-    own threads are appended to a list, which is safe.
+    own threads, or from the garbage collector, are appended to a list, which is safe.
 
     Args:
         run: The run that it is part of.
@@ -92,12 +61,18 @@ class Recorder:
 
     Attributes:
         under_way: The runs of wrapped agents that have begun in its body's context.
+        unended_runs: How many of them had not ended when their body had.
     """
 
     __slots__ = (
         "_calls",
+        "_last_places",
+        "_late",
+        "_notes",
         "_pending",
         "_requests",
+        "_seconds_stopped_before",
+        "_slotted_again",
         "_stopped_seconds",
         "body_seconds",
         "body_start",
@@ -109,6 +84,7 @@ class Recorder:
         "run",
         "touched",
         "under_way",
+        "unended_runs",
     )
 
     def __init__(self, run: Run, *, counts: bool = True) -> None:
@@ -120,12 +96,18 @@ class Recorder:
         self.interrupted = 0
         self.touched = False
         self.under_way: set[object] = set()
+        self.unended_runs = 0
         self.body_start = 0.0
         self.body_seconds = 0.0
         self._stopped_seconds = 0.0
+        self._seconds_stopped_before = 0.0
         self._requests: list[Request] = []
         self._pending: list[LLMCallRecord] = []
+        self._late: list[tuple[int, int, LLMCallRecord]] = []
+        self._last_places: dict[int, int] = {}
+        self._slotted_again = False
         self._calls = CallLedger()
+        self._notes = RequestNotes()
 
     @property
     def ended(self) -> int:
@@ -169,8 +151,13 @@ class Recorder:
         """
         requests, calls = self._requests, self._pending
         self._requests, self._pending, self.touched = [], [], False
-        self.under_way.clear()  # of one whose coroutine nobody awaited
+        if self.under_way:  # such as one whose coroutine nobody awaited
+            if error is None or not is_interruption(error):
+                self.unended_runs += len(self.under_way)
+            self.under_way.clear()
         self.body_seconds += end - self.body_start
+        stopped = self._stopped_seconds - self._seconds_stopped_before
+        self._seconds_stopped_before = self._stopped_seconds
         if requests:
             requests[-1].calls = requests[-1].calls + calls
             if error is not None and is_failure(error):
@@ -182,7 +169,12 @@ class Recorder:
             self._pending = calls
         else:
             failure = error if error is not None and is_failure(error) else None
-            requests.append(Request(end - self.body_start, failure, calls))
+            began = self.body_start - stopped
+            latency = end - self.body_start
+            requests.append(Request(latency, failure, calls, began=began, ended=end))
+        if self._slotted_again:
+            self._slotted_again = False
+            self._last_places[self.ended] = len(requests) - 1
         for request in requests:
             self._commit(request)
 
@@ -190,6 +182,7 @@ class Recorder:
         number = self.ended
         for call in request.calls:
             self._calls.add(number, call)
+        self._notes.note(number, request)
         if request.error is None:
             self.latencies.append(request.latency)
             return
@@ -203,11 +196,32 @@ class Recorder:
         self._pending.append(call)
         self.touched = True
 
+    def slot_of_new_call(self) -> Slot:
+        """Who gets a call that begins now, whenever it ends."""
+        self.touched = True
+        place = len(self._requests)
+        if place:
+            self._slotted_again = True
+        return Slot(self, place)
+
+    def add_late_call(self, number: int, place: int, call: LLMCallRecord) -> None:
+        """Take a call that has ended after what it began in; any thread may bring it.
+
+        Args:
+            number: How many requests had ended when its body began.
+            place: The request's place in that body; one that it never recorded stands for its
+                last one.
+            call: The call.
+        """
+        self._late.append((number, place, call))
+
     def record(
         self,
         latency: float,
         response: object = None,
         error: BaseException | str | None = None,
+        *,
+        began: float | None = None,
     ) -> None:
         """Record a request by hand, or correct that of a wrapped run.
 
@@ -216,10 +230,12 @@ class Recorder:
             response: What the agent gave. The response of a wrapped run that was recorded in
                 this body corrects that record.
             error: What went wrong, for a failed request.
+            began: When it began, by `clock`; `latency` ago where it is not given.
 
         Raises:
             MisuseError: If `latency` is not a finite number of 0 or more.
         """
+        now = clock()
         if isinstance(latency, bool) or not isinstance(latency, int | float):
             raise MisuseError(f"latency is {latency!r}; it must be a number of seconds")
         if not math.isfinite(latency) or latency < 0:
@@ -230,25 +246,40 @@ class Recorder:
                     request.latency = latency
                     request.error = error if error is not None else request.error
                     return
+        calls = self._take_calls()
+        if brought := calls_of(response):
+            from senytl.capture.captured import llm_calls_of
+
+            calls = llm_calls_of(calls) or brought
         # Without the response: only those of wrapped runs are corrected, and an agent that is not
         # wrapped may well give the same object each time.
-        self._add(Request(latency, error, self._take_calls() or _calls_of(response)))
+        self._add(
+            Request(
+                latency,
+                error,
+                calls,
+                began=now - latency if began is None else began,
+                ended=now,
+            )
+        )
 
     def record_run(self, response: SenytlResponse, error: BaseException | None) -> None:
         """Record the run of a wrapped agent, with the LLM calls made inside it."""
+        now = clock()
         calls = self._take_calls()
-        # The list is the response's own: a stream that ends after the run still adds to it.
-        run_calls = response.llm_calls
         self._add(
             Request(
                 response.duration_seconds,
                 error,
-                [*calls, *run_calls] if calls else run_calls,
+                [*calls, *response.llm_calls],
                 response,
+                began=now - response.duration_seconds,
+                ended=now,
             )
         )
 
     def _add(self, request: Request) -> None:
+        request.place = len(self._requests)
         self._requests.append(request)
         self.touched = True
         block = _current_block.get()
@@ -269,7 +300,7 @@ class Recorder:
         """A part of a body that is a request of its own, unless it records requests itself."""
         from senytl.capture import current_sink, flush
 
-        block = _Block(_current_block.get())
+        block = Block(self, _current_block.get())
         block_token, sink_token = _current_block.set(block), current_sink.set(block)
         stopped = self._stopped_seconds
         start = clock()
@@ -284,13 +315,14 @@ class Recorder:
             flush(block)
             failed = error is not None and is_failure(error)
             if not block.requests and (error is None or failed):
-                self.record(elapsed, error=error)
+                self.record(elapsed, error=error, began=start)
             elif block.requests:
                 last = block.requests[-1]
                 last.calls = last.calls + block.calls
                 last.error = error if failed else last.error
             else:
                 self._pending += block.calls
+            block.place = block.requests[-1].place if block.requests else len(self._requests)
             current_sink.reset(sink_token)
             _current_block.reset(block_token)
             if block.around is not None:
@@ -318,12 +350,17 @@ class Recorder:
         copy.latencies = self.latencies[:]
         copy.failed_latencies = self.failed_latencies[:]
         copy.errors = Counter(self.errors)
+        copy.unended_runs = self.unended_runs
         copy._calls.extend(self._calls, 0)
+        copy._notes = self._notes.copy()
+        copy._late = list(self._late)
+        copy._last_places = dict(self._last_places)
+        copy._slotted_again = self._slotted_again
         copy.body_start = self.body_start
         copy.body_seconds = self.body_seconds
-        copy._requests = [
-            Request(one.latency, one.error, one.calls, one.response) for one in self._requests
-        ]
+        copy._stopped_seconds = self._stopped_seconds
+        copy._seconds_stopped_before = self._seconds_stopped_before
+        copy._requests = [one.copy() for one in self._requests]
         copy._pending = list(self._pending)
         block = _current_block.get()
         while block is not None:
@@ -332,24 +369,25 @@ class Recorder:
         copy.end_body(now)
         return copy
 
+    def add_requests_to(self, requests: EndedRequests) -> None:
+        """Append the requests that have ended, in the order of their numbers."""
+        self._notes.add_to(requests, self.latencies, self.failed_latencies)
+
     def merge_into(self, ledger: CallLedger, offset: int) -> None:
         """Hand the calls over, with requests numbered from `offset` on.
 
-        Calls that came after the last body belong to the last request.
+        Calls that came after the last body stand with the last request.
         """
+        late, self._late = self._late, []
+        last = max(self.ended - 1, 0)
+        for number, place, call in late:
+            request = number + min(place, self._last_places.get(number, place))
+            self._calls.add(min(request, last), call, left_over=request >= self.ended)
         pending, self._pending = self._pending, []
         for call in pending:
-            self._calls.add(max(self.ended - 1, 0), call)
+            self._calls.add(last, call, left_over=True)
         # Where none of this user's requests ended, what it spent stands with the one before.
         ledger.extend(self._calls, offset if self.ended else max(offset - 1, 0))
-
-
-def _calls_of(response: object) -> list[LLMCallRecord]:
-    """The LLM calls that a response brings with it, as those of wrapped agents do."""
-    calls = getattr(response, "llm_calls", None)
-    if not isinstance(calls, list):
-        return []
-    return [call for call in calls if isinstance(call, LLMCallRecord)]
 
 
 def record_wrapped_run(
@@ -368,8 +406,9 @@ def record_wrapped_run(
             can be told of the run.
     """
     recorder = current_recorder.get()
-    if recorder is None and isinstance(sink, Recorder) and not sink.under_way:
-        recorder = sink
+    owner = getattr(sink, "owner", sink)
+    if recorder is None and isinstance(owner, Recorder) and not owner.under_way:
+        recorder = owner
     if recorder is not None:
         recorder.record_run(response, error)
     elif sink is not None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from senytl.models import PerformanceError
 from senytl.performance.blame import Place, place_of_caller, raise_at
 from senytl.performance.failures import describe_error, fold_errors, is_interruption
-from senytl.performance.ledger import CallLedger
+from senytl.performance.ledger import CallLedger, Totals
 from senytl.performance.metrics import SUCCESS_METRICS, PerformanceMetrics, RequestError
 from senytl.performance.recording import Recorder
 from senytl.performance.series import Series
 from senytl.performance.sla import SLA, SLAViolationError, enforce, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from senytl.models import LLMCallRecord
 
@@ -36,8 +37,10 @@ class RunSettings:
     Args:
         name: The test's name in reports; the function's own name where this is empty.
         slas: Limits from marks and options, checked when the run ends.
+        request_limits: Limits from marks and options that each request must keep for goodput.
         requires_success: Whether failed requests break the run where no SLA says how many
             may fail.
+        carry_context: Whether an agent's own threads get the context of what starts them.
         place: Where a limit that does not hold is blamed on, if its own place is not known.
         on_start: Called with the run when it has started.
         on_finish: Called with the figures when they are known, before any SLA is judged.
@@ -45,7 +48,9 @@ class RunSettings:
 
     name: str = ""
     slas: Sequence[SLA] = ()
+    request_limits: Mapping[str, float] = field(default_factory=dict)
     requires_success: bool = False
+    carry_context: bool = True
     place: Place | None = None
     on_start: Callable[[Run], None] | None = None
     on_finish: Callable[[PerformanceMetrics], None] | None = None
@@ -53,6 +58,19 @@ class RunSettings:
 
 current_settings: ContextVar[RunSettings | None] = ContextVar("senytl_settings", default=None)
 """The settings of the next run that starts in this context."""
+
+
+def _played_speeds() -> Mapping[float, int]:
+    """How often recordings answered at each speed, since the process began."""
+    replay = sys.modules.get("senytl.recordings.replay")
+    speeds: Mapping[float, int] = {} if replay is None else replay.played_speeds()
+    return speeds
+
+
+def _replay_speed(before: Mapping[float, int]) -> float | None:
+    """The speed other than 1 at which a recording has answered since."""
+    since = [speed for speed, count in _played_speeds().items() if count > before.get(speed, 0)]
+    return max((speed for speed in since if speed != 1), default=None)
 
 
 class _StrayCalls:
@@ -85,7 +103,7 @@ class _StrayCalls:
 
     def _take(self) -> None:
         while self._arrived:
-            self._ledger.add(0, self._arrived.popleft())
+            self._ledger.add(0, self._arrived.popleft(), left_over=True)
 
 
 class Run:
@@ -117,17 +135,23 @@ class Run:
         self._recorders: list[Recorder] = []
         self._stray = _StrayCalls()
         self._stated: dict[SLA, Place | None] = {}
+        self._request_limits = dict(self._settings.request_limits)
         self._so_far: PerformanceMetrics | None = None
         self._started_at = 0.0
 
     def start(self) -> None:
         """Open the capture of LLM calls and the sampling of memory."""
         from senytl.capture import open_scope
+        from senytl.capture.unseen import unseen_calls
         from senytl.performance.memory import MemorySampler
 
         self._sampler = MemorySampler()
         self._sampler.start()
-        self._scope = open_scope(unattributed=self._stray)
+        self._scope = open_scope(
+            unattributed=self._stray, carry_context=self._settings.carry_context
+        )
+        self._unseen_before = unseen_calls()
+        self._played_before = _played_speeds()
         self._started_at = time.time()
         if self._settings.on_start is not None:
             self._settings.on_start(self)
@@ -152,6 +176,16 @@ class Run:
         """State a limit that is checked when the run ends."""
         if sla not in self._stated:
             self._stated[sla] = place_of_caller()
+
+    def limit_requests(self, limits: Mapping[str, float]) -> None:
+        """State limits that each request must keep for goodput.
+
+        Raises:
+            MisuseError: If one makes no sense, or there is none.
+        """
+        from senytl.performance.request_limits import check_limits
+
+        self._request_limits.update(check_limits(limits))
 
     @property
     def slas(self) -> list[SLA]:
@@ -216,7 +250,7 @@ class Run:
                     raise
                 raise_at(broken, place)
         elif isinstance(error, Exception) and not is_interruption(error):
-            judge(metrics, self.slas)
+            judge(metrics, self.slas, ended_early=True)
 
     def _place_of(self, metrics: PerformanceMetrics) -> Place | None:
         """Where the body states the first limit that does not hold."""
@@ -224,6 +258,7 @@ class Run:
         return next(filter(None, broken), None)
 
     def _metrics(self, recorders: Sequence[Recorder], duration: float) -> PerformanceMetrics:
+        from senytl.capture.unseen import describe_unseen, unseen_calls
         from senytl.performance.pricing import current_pricing
 
         errors: Counter[tuple[str, str]] = Counter()
@@ -247,10 +282,13 @@ class Run:
             memory_snapshots=self._sampler.snapshots,
             errors=[RequestError(*kind, count) for kind, count in kinds],
             interrupted_requests=interrupted,
+            unended_runs=sum(one.unended_runs for one in recorders),
             duration_seconds=duration,
             concurrent_users=self.concurrent_users,
             llm_calls=len(ledger),
             unattributed_calls=len(stray),
+            unseen_ways=describe_unseen(unseen_calls() - self._unseen_before),
+            replay_speed=_replay_speed(self._played_before),
             token_sources=totals.sources,
             guessed_calls=totals.guessed,
             unpriced_models=totals.unpriced_models,
@@ -260,4 +298,31 @@ class Run:
         )
         if duration > 0:
             metrics.throughput_rps = ended / duration
+        if self._request_limits or len(ledger):
+            self._look_into_requests(metrics, recorders, ledger, totals)
         return metrics
+
+    def _look_into_requests(
+        self,
+        metrics: PerformanceMetrics,
+        recorders: Sequence[Recorder],
+        ledger: CallLedger,
+        totals: Totals,
+    ) -> None:
+        """Add what must be known of each request and each call by itself."""
+        from senytl.performance.call_figures import note_calls
+        from senytl.performance.in_flight import agent_overheads
+        from senytl.performance.request import EndedRequests
+        from senytl.performance.request_limits import judge_requests
+
+        requests, calls = EndedRequests(), ledger.columns()
+        for recorder in recorders:
+            recorder.add_requests_to(requests)
+        note_calls(metrics, len(requests), calls)
+        if len(calls) and not metrics.unattributed_calls:
+            metrics.agent_overheads = Series(agent_overheads(requests, calls))
+        if self._request_limits:
+            limits = dict(self._request_limits)
+            metrics.request_verdicts = judge_requests(
+                limits, requests, calls, totals, all_attributed=not metrics.unattributed_calls
+            )

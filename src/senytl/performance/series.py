@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Rows", "Series", "percentile", "percentiles", "values"]
+__all__ = ["Rows", "Series", "mean", "percentile", "percentiles", "values"]
 
 T = TypeVar("T")
 
@@ -117,6 +118,11 @@ def values(rows: Sequence[Any], attribute: str) -> Iterable[Any]:
     return (getattr(row, attribute) for row in rows)
 
 
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean of at least one number."""
+    return math.fsum(values) / len(values)
+
+
 def percentile(ordered: Sequence[float], quantile: float) -> float:
     """The percentile of numbers in ascending order, interpolated between the closest ranks.
 
@@ -136,6 +142,8 @@ def percentile(ordered: Sequence[float], quantile: float) -> float:
 
 
 def percentiles(values: Sequence[float], *quantiles: float) -> list[float]:
-    """Percentiles of numbers in any order; a `Series` is sorted only once."""
-    ordered = values.ordered if isinstance(values, Series) else sorted(values)
+    """Percentiles of numbers in any order; what has an `ordered` form is sorted only once."""
+    ordered: Sequence[float] | None = getattr(values, "ordered", None)
+    if ordered is None:
+        ordered = sorted(values)
     return [percentile(ordered, quantile) for quantile in quantiles]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from senytl.models import MisuseError, PerformanceError
 from senytl.performance.metric import Direction, find_metric
-from senytl.performance.metric.units import write_beside, write_change, write_count, write_figure
+from senytl.performance.metric.units import write_beside, write_change, write_figure
 
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
@@ -107,23 +107,6 @@ class Judgement:
         change = write_change(self.actual, self.sla.limit, metric.unit)
         return f"{self.sla}: {figure} ({change}); {self.why}"
 
-    def caution(self, run: PerformanceMetrics) -> str | None:
-        """Why the figure is weak evidence, or None.
-
-        Below 10 / (1 - q) requests a percentile q is little more than the maximum.
-        """
-        quantile = find_metric(self.sla.metric).quantile
-        if quantile is None or self.actual is None:
-            return None
-        wanted = math.ceil(round(10 / (1 - quantile), 6))
-        count = len(run.latencies)
-        if count >= wanted:
-            return None
-        return (
-            f"{self.sla.metric} over {write_count(count, 'request')} is little more "
-            f"than the maximum; it takes {wanted:,} to mean something"
-        )
-
 
 class SLAViolationError(PerformanceError, AssertionError):
     """One or more SLAs do not hold.
@@ -160,15 +143,23 @@ def slas_from_limits(limits: Mapping[str, float]) -> list[SLA]:
     return [SLA(metric, limit) for metric, limit in limits.items()]
 
 
-def judge(run: PerformanceMetrics, slas: Iterable[SLA]) -> list[Judgement]:
+def judge(
+    run: PerformanceMetrics, slas: Iterable[SLA], *, ended_early: bool = False
+) -> list[Judgement]:
     """Hold SLAs against a run, and note the outcome in its ``judgements``.
 
     An SLA that was judged before is judged anew, and takes the earlier outcome's place.
+
+    Args:
+        run: The run.
+        slas: The limits.
+        ended_early: Whether an error ended the run; what was not measured then follows from that,
+            and is left out.
     """
     outcomes = []
     for sla in dict.fromkeys(slas):
         outcome = sla.judge(run)
-        if sla.implied and outcome.held:
+        if (sla.implied and outcome.held) or (ended_early and outcome.actual is None):
             continue
         known = [one.sla for one in run.judgements]
         if sla in known:

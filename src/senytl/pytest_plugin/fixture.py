@@ -26,10 +26,26 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _as_method(
+    function: Callable[P, R],
+) -> Callable[[Callable[Concatenate[Perf, P], R]], Callable[Concatenate[Perf, P], R]]:
+    """Give a method the name, the docstring and the signature of a function."""
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    signature = inspect.signature(function)
+
+    def dress(method: Callable[Concatenate[Perf, P], R]) -> Callable[Concatenate[Perf, P], R]:
+        dressed = functools.wraps(function)(method)
+        parameters = [own, *signature.parameters.values()]
+        vars(dressed)["__signature__"] = signature.replace(parameters=parameters)
+        return dressed
+
+    return dress
+
+
 def _in_body(function: Callable[P, R]) -> Callable[Concatenate[Perf, P], R]:
     """A method that calls a function of `senytl.performance` for the body of this test."""
 
-    @functools.wraps(function)
+    @_as_method(function)
     def method(self: Perf, /, *args: P.args, **kwargs: P.kwargs) -> R:
         __tracebackhide__ = True
         if explicit_metrics.get() is not None:
@@ -37,10 +53,6 @@ def _in_body(function: Callable[P, R]) -> Callable[Concatenate[Perf, P], R]:
         with self._body():
             return function(*args, **kwargs)
 
-    signature = inspect.signature(function)
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    parameters = [own, *signature.parameters.values()]
-    vars(method)["__signature__"] = signature.replace(parameters=parameters)
     return method
 
 
@@ -98,6 +110,10 @@ class Perf:
         if not limits:
             raise ValueError("perf.sla() states no limit: for example perf.sla(p95_latency=2.0)")
         self._attempt.state(slas_from_limits(limits))
+
+    @_as_method(performance.goodput)
+    def goodput(self, /, **limits: float) -> None:  # noqa: D102  # it has the function's own
+        self._attempt.limit_requests(limits)
 
     @contextmanager
     def measure(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ __all__ = [
     "is_foreign_benchmark",
     "is_measured",
     "own_current_metrics",
+    "plan_recording",
     "plan_test",
     "refuse_bad_marks",
 ]
@@ -40,6 +41,10 @@ DESCRIPTIONS = (
     "run the test's function at once; the keywords are those of senytl.performance.load_test.",
     "sla(metric=limit, ...): limits on the test's figures, such as p95_latency=2.0 (seconds), "
     "avg_cost_per_request=0.05 (dollars), success_rate=0.98; the closest mark wins.",
+    "goodput(limit, ...): what each request must keep to count for the metrics goodput and "
+    "goodput_rps: latency, ttft, tpot (seconds), tokens, cost (dollars), llm_calls.",
+    "senytl_recording(name=None, *, speed=1.0, ignore=()): answer the test's LLM calls from a "
+    "recording, or make it with --senytl-record; its name is the test's unless given.",
 )
 
 FOREIGN_KEYWORDS = frozenset(
@@ -55,6 +60,7 @@ TEST_PLAN: pytest.StashKey[TestPlan] = pytest.StashKey()
 ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
 """The latest attempt at a measured test; a test that uses `perf` has one from its setup on."""
 _PROBLEM: pytest.StashKey[str] = pytest.StashKey()
+_RECORDING_PROBLEM: pytest.StashKey[str] = pytest.StashKey()
 
 WORKER_PROBLEM = "senytl_usage_error"
 """Where an xdist worker's output tells its controller which tests cannot be measured."""
@@ -67,6 +73,7 @@ def plan_test(item: pytest.Function) -> None:
         mark is not None
         or item.get_closest_marker("sla") is not None
         or item.get_closest_marker("load_test") is not None
+        or item.get_closest_marker("goodput") is not None
         or any("_senytl_plan" in vars(function) for function in functions_of(item))
     ):
         return
@@ -80,6 +87,18 @@ def plan_test(item: pytest.Function) -> None:
         # pytest-benchmark and pytest-codspeed refuse a mark that holds keywords of ours.
         theirs = {name: mark.kwargs[name] for name in mark.kwargs if name in FOREIGN_KEYWORDS}
         item.add_marker(pytest.mark.benchmark(**theirs), append=False)
+
+
+def plan_recording(item: pytest.Function) -> None:
+    """Note how the calls of a collected test are recorded or replayed, if it is marked so."""
+    if item.get_closest_marker("senytl_recording") is None:
+        return
+    from senytl.pytest_plugin import recordings
+
+    try:
+        recordings.plan_test(item)
+    except recordings.BadRecordingMarkError as problem:
+        item.stash[_RECORDING_PROBLEM] = str(problem)
 
 
 def is_measured(item: pytest.Item) -> bool:
@@ -118,12 +137,14 @@ def refuse_bad_marks(config: pytest.Config, items: list[pytest.Item]) -> None:
     Raises:
         pytest.UsageError: If there is one; it names each of them and what is wrong.
     """
-    problems = [
-        f"{item.nodeid}: {item.stash[_PROBLEM]}" for item in items if _PROBLEM in item.stash
-    ]
-    if not problems:
+    lines: list[str] = []
+    for key, what in ((_PROBLEM, "measure"), (_RECORDING_PROBLEM, "replay")):
+        problems = [f"  {item.nodeid}: {item.stash[key]}" for item in items if key in item.stash]
+        if problems:
+            lines += [f"senytl cannot {what} these tests as they are written:", *problems]
+    if not lines:
         return
-    text = "\n  ".join(["senytl cannot measure these tests as they are written:", *problems])
+    text = "\n".join(lines)
     if hasattr(config, "workeroutput"):
         # What a worker raises is lost; its controller raises it again.
         config.workeroutput[WORKER_PROBLEM] = text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import TestCase
@@ -15,8 +15,10 @@ import pytest
 from senytl.models import PerformanceError
 from senytl.performance.blame import Place
 from senytl.performance.metric import find_metric
+from senytl.performance.request_limits import check_limits
 from senytl.performance.run import RunSettings, current_settings
 from senytl.pytest_plugin.markers import ATTEMPT, TEST_PLAN, functions_of
+from senytl.pytest_plugin.options import CONFIG
 from senytl.pytest_plugin.planning import BadMarkError, TestPlan
 from senytl.pytest_plugin.session import FIGURES, SessionReport
 
@@ -60,6 +62,7 @@ class Attempt:
         self._item = item
         self._plan = plan
         self._stated: list[SLA] = []
+        self._request_limits = dict(plan.request_limits)
 
     @classmethod
     def at(cls, item: pytest.Function) -> Attempt:
@@ -82,15 +85,31 @@ class Attempt:
         Raises:
             PerformanceError: If it has ended.
         """
-        if self.metrics is not None:
-            raise PerformanceError(
-                "the body of this test has ended: state its SLAs inside it, or in a fixture's setup"
-            )
+        self._refuse_limits_afterwards()
         for sla in slas:
             if self.run is None:
                 self._stated.append(sla)
             else:
                 self.run.state(sla)
+
+    def limit_requests(self, limits: Mapping[str, float]) -> None:
+        """State limits that each request must keep for goodput.
+
+        Raises:
+            MisuseError: If one makes no sense, or there is none.
+            PerformanceError: If the run has ended.
+        """
+        self._refuse_limits_afterwards()
+        if self.run is None:
+            self._request_limits.update(check_limits(limits))
+        else:
+            self.run.limit_requests(limits)
+
+    def _refuse_limits_afterwards(self) -> None:
+        if self.metrics is not None:
+            raise PerformanceError(
+                "the body of this test has ended: state its SLAs inside it, or in a fixture's setup"
+            )
 
     def measured(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The test's function as one that runs measured, and gives None as a test does."""
@@ -98,7 +117,9 @@ class Attempt:
         settings = RunSettings(
             name=self._item.nodeid,
             slas=(*self._stated, *self._plan.slas),
+            request_limits=self._request_limits,
             requires_success=self._plan.kind == "load_test",
+            carry_context=self._item.config.stash[CONFIG].carry_context,
             place=_place_of(self._item),
             on_start=self._note_run,
             on_finish=self._note_metrics,

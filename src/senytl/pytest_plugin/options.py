@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from senytl.performance.sla import SLA
 
-__all__ = ["BUDGET_TOTALS", "CONFIG", "PluginConfig", "add_options"]
+__all__ = ["BUDGET_TOTALS", "CONFIG", "PluginConfig", "RecordMode", "add_options"]
+
+T = TypeVar("T")
+
+RecordMode = Literal["none", "once", "all"]
+"""Which recordings are made: none, those that are missing, or all."""
+_RECORD_MODES: tuple[RecordMode, ...] = ("none", "once", "all")
 
 CONFIG: pytest.StashKey[PluginConfig] = pytest.StashKey()
 
@@ -34,15 +40,35 @@ def add_options(parser: pytest.Parser) -> None:
         help="write the figures of all measured tests to PATH; its suffix is the format: "
         ".json, .md or .txt (may be repeated)",
     )
+    group.addoption(
+        "--senytl-record",
+        choices=_RECORD_MODES,
+        default="none",
+        help="what tests marked senytl_recording do: none replays their recordings (the default), "
+        "once also records those that are missing, all records all anew",
+    )
     parser.addini(
         "senytl_sla",
         "limits on every measured test, one 'metric=limit' a line; marks come before them",
         type="linelist",
     )
     parser.addini(
+        "senytl_goodput",
+        "limits on each single request, for the metric goodput, one 'name=limit' a line; marks "
+        "come before them",
+        type="linelist",
+    )
+    parser.addini(
         "senytl_pricing",
         "prices of models in dollars per 1M tokens, one 'model: prompt=5.0 completion=10.0' a line",
         type="linelist",
+    )
+    parser.addini(
+        "senytl_carry_context",
+        "whether an agent's own threads get the context of the code that starts them, so that "
+        "their LLM calls can be attributed (default: true)",
+        type="bool",
+        default=True,
     )
     parser.addini(
         "senytl_budget",
@@ -58,14 +84,20 @@ class PluginConfig(NamedTuple):  # a dataclass takes a millisecond more of every
     Args:
         report_paths: Where to write reports, absolute, in the order given.
         limits: The project's limits on each measured test, by metric name.
+        request_limits: The project's limits on each request, by the name of what they limit.
         pricing: The project's prices, as `estimate_cost` takes them.
         budget: Limits on all measured tests together.
+        carry_context: Whether an agent's own threads get the context of what starts them.
+        record: Which recordings of marked tests are made.
     """
 
     report_paths: tuple[Path, ...]
     limits: Mapping[str, float]
+    request_limits: Mapping[str, float]
     pricing: Mapping[str, Mapping[str, float]]
     budget: tuple[SLA, ...]
+    carry_context: bool
+    record: RecordMode = "none"
 
     @classmethod
     def from_pytest_config(cls, config: pytest.Config) -> PluginConfig:
@@ -77,8 +109,11 @@ class PluginConfig(NamedTuple):  # a dataclass takes a millisecond more of every
         return cls(
             report_paths=_read_report_paths(config),
             limits={sla.metric: sla.limit for sla in _read_limits(config, "senytl_sla")},
+            request_limits=_read_request_limits(config),
             pricing=_read_pricing(config.getini("senytl_pricing")),
             budget=_read_budget(config),
+            carry_context=config.getini("senytl_carry_context"),
+            record=config.getoption("senytl_record"),
         )
 
 
@@ -107,18 +142,37 @@ def _read_limits(config: pytest.Config, option: str) -> list[SLA]:
         return []
     from senytl.performance.sla import SLA
 
-    slas: dict[str, SLA] = {}
+    return list(_read_lines(option, lines, "metric", SLA).values())
+
+
+def _read_request_limits(config: pytest.Config) -> Mapping[str, float]:
+    lines = _content(config.getini("senytl_goodput"))
+    if not lines:
+        return {}
+    from senytl.performance.request_limits import check_limits
+
+    def check(name: str, limit: float) -> float:
+        return check_limits({name: limit})[name]
+
+    return _read_lines("senytl_goodput", lines, "name", check)
+
+
+def _read_lines(
+    option: str, lines: Iterable[str], key: str, make: Callable[[str, float], T]
+) -> dict[str, T]:
+    """What the lines of an option stand for, each of the form ``key=limit``."""
+    read: dict[str, T] = {}
     for line in lines:
-        metric, equals, limit = (part.strip() for part in line.partition("="))
+        name, equals, limit = (part.strip() for part in line.partition("="))
         try:
             if not equals:
-                raise ValueError("it is not of the form 'metric=limit'")
-            if metric in slas:
-                raise ValueError(f"{metric} has a limit already")
-            slas[metric] = SLA(metric, _read_number(limit))
+                raise ValueError(f"it is not of the form '{key}=limit'")
+            if name in read:
+                raise ValueError(f"{name} has a limit already")
+            read[name] = make(name, _read_number(limit))
         except ValueError as error:
             raise pytest.UsageError(f"ini option {option}: cannot use {line!r}: {error}") from None
-    return list(slas.values())
+    return read
 
 
 def _read_number(text: str) -> float:

@@ -12,6 +12,7 @@ import pytest
 
 from senytl import performance
 from senytl.performance.benchmarking import BenchmarkPlan
+from senytl.performance.request_limits import check_limits
 from senytl.performance.sla import slas_from_limits
 from senytl.pytest_plugin.markers import FOREIGN_KEYWORDS, functions_of, is_foreign_benchmark
 from senytl.pytest_plugin.options import CONFIG
@@ -41,6 +42,7 @@ class TestPlan:
         decorate: Makes the measured function of the test's own; None where that is measured as
             it is, because its author decorated it.
         slas: The limits from marks and options, checked when its run ends.
+        request_limits: The limits on each request from marks and options.
     """
 
     __test__ = False
@@ -48,6 +50,7 @@ class TestPlan:
     kind: Kind
     decorate: Decorator | None
     slas: tuple[SLA, ...]
+    request_limits: Mapping[str, float]
 
     @classmethod
     def from_pytest_item(cls, item: pytest.Function) -> TestPlan:
@@ -58,35 +61,53 @@ class TestPlan:
                 runner would multiply its requests.
         """
         _refuse_foreign_runners(item)
-        slas = _read_slas(item)
+        limits = (_read_slas(item), _read_request_limits(item))
         written = _decorated_plan(item)
         asked = _closest_kind(item, own_only=written is not None)
         if written is None:
             kind, settings = asked or ("benchmark", {})
-            return cls(kind, _make_decorator(kind, settings), slas)
+            return cls(kind, _make_decorator(kind, settings), *limits)
         kind = _kind_of(written)
         if asked is not None and _plan_of(_make_decorator(*asked)) != written:
             raise BadMarkError(
                 f"it is decorated by @performance.{kind} and marked {_write_mark(*asked)}, "
                 "which are not the same; keep one of them"
             )
-        return cls(kind, None, slas)
+        return cls(kind, None, *limits)
 
 
 def _read_slas(item: pytest.Function) -> tuple[SLA, ...]:
-    limits: dict[str, Any] = {}
-    for _, mark in _marks(item, "sla"):
-        if mark.args or not mark.kwargs:
-            problem = f"not {mark.args[0]!r}" if mark.args else "and has none"
-            raise BadMarkError(
-                f"@pytest.mark.sla takes limits by the metric's name, {problem}; "
-                "for example sla(p95_latency=2.0, success_rate=0.98)"
-            )
-        limits = {**mark.kwargs, **limits}
+    limits = _read_limits(
+        item, "sla", "the metric's name", "sla(p95_latency=2.0, success_rate=0.98)"
+    )
     try:
         return tuple(slas_from_limits({**item.config.stash[CONFIG].limits, **limits}))
     except ValueError as error:
         raise BadMarkError(f"@pytest.mark.sla: {error}") from None
+
+
+def _read_request_limits(item: pytest.Function) -> Mapping[str, float]:
+    limits = _read_limits(item, "goodput", "name", "goodput(latency=2.0, ttft=0.5)")
+    try:
+        return {
+            **item.config.stash[CONFIG].request_limits,
+            **(check_limits(limits) if limits else {}),
+        }
+    except ValueError as error:
+        raise BadMarkError(f"@pytest.mark.goodput: {error}") from None
+
+
+def _read_limits(item: pytest.Function, name: str, key: str, example: str) -> dict[str, Any]:
+    """The limits of all marks of a name together; the closest mark on the same thing wins."""
+    limits: dict[str, Any] = {}
+    for _, mark in _marks(item, name):
+        if mark.args or not mark.kwargs:
+            problem = f"not {mark.args[0]!r}" if mark.args else "and has none"
+            raise BadMarkError(
+                f"@pytest.mark.{name} takes limits by {key}, {problem}; for example {example}"
+            )
+        limits = {**mark.kwargs, **limits}
+    return limits
 
 
 def _closest_kind(item: pytest.Function, *, own_only: bool) -> tuple[Kind, dict[str, Any]] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from senytl import performance
+from senytl import Senytl, performance
 from senytl.performance import PerformanceError, PerformanceMetrics, SLAViolationError
 from senytl.performance.memory import MemorySampler
 from senytl.performance.run import RunSettings, current_settings
@@ -142,6 +142,81 @@ def test_an_exception_is_recorded_and_leaves_the_call() -> None:
     assert (run.total_requests, run.failed_requests) == (1, 1)
     assert run.failure == "ValueError: no answer"
     assert run.verdict == "failed"
+
+
+def test_a_benchmark_that_an_error_ends_says_where_and_blames_no_limit_for_it() -> None:
+    bodies: list[int] = []
+
+    @performance.benchmark(iterations=5, warmup=1)
+    def work() -> None:
+        bodies.append(1)
+        if len(bodies) in (1, 5):
+            raise ValueError("no answer")
+
+    slas = [SLA("total_cost", 1.0), SLA("success_rate", 0.9), SLA("avg_latency", 60.0)]
+    token = current_settings.set(RunSettings(slas=slas))
+    try:
+        with pytest.raises(ValueError, match="no answer"):
+            work()
+        bodies.append(1)
+        with pytest.raises(ValueError, match="no answer"):
+            work()
+    finally:
+        current_settings.reset(token)
+    warmup, run = figures(work)
+    assert (warmup.iterations, warmup.ended_in_iteration) == (5, 0)
+    assert (run.iterations, run.ended_in_iteration) == (5, 2)
+    assert [(one.sla.metric, one.held) for one in run.judgements] == [
+        ("success_rate", False),
+        ("avg_latency", True),
+    ]
+
+
+@pytest.mark.parametrize("measure", ["benchmark", "load test"])
+def test_a_run_of_an_async_agent_that_nobody_awaits_is_said(measure: str) -> None:
+    coroutines: list[Any] = []
+
+    async def answer(question: str) -> str:
+        return question
+
+    def ask(question: str) -> Any:
+        coroutines.append(answer(question))
+        return coroutines[-1]
+
+    agent = Senytl().wrap(ask)
+
+    def work() -> None:
+        coroutines.append(agent.run("Hi"))
+
+    measured: Any
+    if measure == "benchmark":
+        measured = performance.benchmark(iterations=3)(work)
+    else:
+        measured = performance.load_test(concurrent_users=3)(work)
+    measured()
+    for coroutine in coroutines:
+        coroutine.close()
+    [note] = figures(measured)[-1].warnings
+    assert note.startswith("3 runs of a wrapped agent had not ended when the body was over, ")
+    assert note.endswith("await an async agent's run, in an async test")
+
+
+def test_awaited_runs_and_those_that_fail_are_not_called_unended() -> None:
+    async def answer(question: str) -> str:
+        if question == "fail":
+            raise ValueError("no answer")
+        return question
+
+    agent = Senytl().wrap(answer)
+
+    @performance.load_test(concurrent_users=1, iterations=2)
+    async def work() -> None:
+        await agent.run("Hi")
+        await agent.run("fail")
+
+    asyncio.run(work())
+    assert figures(work)[-1].failed_requests == 2
+    assert figures(work)[-1].unended_runs == 0
 
 
 def test_an_interrupted_call_still_has_figures() -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 
 from senytl.models import LLMCallRecord, MockResponse, TokenUsage
+from senytl.performance.call_columns import CallColumns
 from senytl.performance.ledger import CallLedger
 from senytl.performance.pricing import Pricing
 
@@ -93,10 +97,85 @@ def test_no_request_that_ended_is_no_usage() -> None:
     assert len(ledger.total(0, PRICES).token_usage) == 0
 
 
-def test_prompts_are_not_kept_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("senytl.performance.ledger._UNCOUNTED_LIMIT", 10)
+class Unread(LLMCallRecord):
+    """A call like those that were captured: it must not be read while others still run."""
+
+    __slots__ = ("read", "unread_bytes")
+
+    is_llm_call = True
+
+    def __init__(self, unread_bytes: int) -> None:
+        self.read = 0
+        self.unread_bytes = unread_bytes
+        self.provider, self.model, self.request, self.status = "acme", "cheap", {}, 200
+        self.timestamp = self.start = self.duration_seconds = None
+        self.streamed, self.mocked, self.timing_valid, self.attempt = False, False, True, 1
+
+    def __getattr__(self, name: str) -> Any:
+        self.read += 1
+        self.unread_bytes = 0
+        whole = call("cheap", TokenUsage(7, 0))
+        for lazy in ("response", "usage", "response_model", "service_tier", "error", "outcome",
+                     "error_kind", "ttft", "time_to_first_output", "ttft_is_upper_bound",
+                     "chunks", "chunk_gaps"):  # fmt: skip
+            setattr(self, lazy, getattr(whole, lazy))
+        return getattr(self, name)
+
+
+def test_a_call_is_not_read_before_the_run_is_over() -> None:
     ledger = CallLedger()
-    for number in range(25):
-        ledger.add(number, call("cheap", None))
-        assert len(ledger._uncounted) < 10
-    assert len(ledger.total(25, PRICES).token_usage) == 25
+    waiting = [Unread(1_000) for _ in range(3)]
+    for one in waiting:
+        ledger.add(0, one)
+    assert [one.read for one in waiting] == [0, 0, 0]
+    assert len(ledger) == 3
+    assert ledger.total(1, PRICES).token_usage[0].total_tokens == 21
+    assert [one.read for one in waiting] == [1, 1, 1]
+
+
+def test_calls_are_read_early_where_too_many_bytes_wait_in_all_ledgers() -> None:
+    first, second = CallLedger(), CallLedger()
+    idle, small, large = Unread(40_000_000), Unread(10), Unread(40_000_000)
+    first.add(0, idle)
+    second.add(0, small)
+    assert (idle.read, small.read) == (0, 0)
+    second.add(0, large)
+    assert (idle.read, small.read, large.read) == (0, 1, 1)  # each user reads its own
+    assert second.total(1, PRICES).token_usage[0].total_tokens == 14
+
+
+def test_what_waits_in_a_ledger_that_is_thrown_away_waits_no_longer() -> None:
+    for _ in range(5):
+        CallLedger().add(0, Unread(40_000_000))
+    ledger, one = CallLedger(), Unread(40_000_000)
+    ledger.add(0, one)
+    assert one.read == 0
+
+
+def test_records_are_dropped_as_soon_as_they_are_read() -> None:
+    ledger, one = CallLedger(), call("cheap", TokenUsage(1, 0))
+    references = sys.getrefcount(one)
+    ledger.add(0, one)
+    assert sys.getrefcount(one) == references + 1
+    ledger.total(1, PRICES)
+    assert sys.getrefcount(one) == references
+
+
+def test_what_is_left_over_counts_in_the_sums_and_is_no_requests_own() -> None:
+    ledger = CallLedger()
+    ledger.add(0, call("cheap", TokenUsage(100, 0)))
+    ledger.add(0, call("cheap", TokenUsage(1_000, 0)), left_over=True)
+    totals = ledger.total(1, PRICES)
+    assert totals.token_usage[0].total_tokens == 1_100
+    assert list(totals.own_tokens) == [100]
+    assert list(totals.own_costs) == pytest.approx([100e-6])
+    assert sum(cost.total_cost for cost in totals.costs) == pytest.approx(1_100e-6)
+
+
+def test_a_million_calls_take_a_bounded_number_of_bytes_each() -> None:
+    columns = CallColumns()
+    one = call("cheap", TokenUsage(100, 10))
+    for _ in range(1_000):
+        columns.append(0, one, left_over=False)
+    arrays = [columns.request, columns.model, *columns._plain()]
+    assert sum(len(column) * column.itemsize for column in arrays) / 1_000 < 128

@@ -142,9 +142,19 @@ def test_the_class_gives_the_metric_itself() -> None:
     assert metric.name == "throughput_rps"
 
 
-def test_an_unknown_metric_names_the_nearest_and_lists_all() -> None:
-    with pytest.raises(UnknownMetricError, match=r"did you mean p95_latency\?.*success_rate"):
-        find_metric("p95_latencies")
+@pytest.mark.parametrize("name", ["p95_latancy", "p95_latencies", "latency_p95", "P95_Latency"])
+def test_an_unknown_metric_names_the_nearest_alone(name: str) -> None:
+    with pytest.raises(UnknownMetricError) as caught:
+        find_metric(name)
+    assert str(caught.value) == (
+        f"there is no metric named {name!r} (did you mean p95_latency?); "
+        "docs/reference/metrics.md lists all"
+    )
+
+
+def test_an_unknown_metric_that_is_like_none_lists_all() -> None:
+    with pytest.raises(UnknownMetricError, match=r"named 'speed'; the metrics are: .*success_rate"):
+        find_metric("speed")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +169,11 @@ def test_an_unknown_metric_names_the_nearest_and_lists_all() -> None:
         (0.0, "USD", "$0.0000"),
         (0.98, "ratio", "98 %"),
         (0.9876, "ratio", "98.76 %"),
+        (1234.5678, "ratio", "123,457 %"),
+        (0.0000004, "ratio", "0.00004 %"),
+        (1.0, "calls", "1 call"),
+        (1.5, "calls", "1.5 calls"),
+        (0.00002, "calls", "0.00002 calls"),
         (450.0, "tokens", "450 tokens"),
         (1234567, "tokens", "1,234,567 tokens"),
         (67.5, "req/s", "67.50 req/s"),
@@ -177,6 +192,11 @@ def test_a_change_says_by_how_much_and_which_way() -> None:
     assert write_change(0.9, 1.0, "ratio") == "10 percentage points short"
     assert write_change(0.51, 0.01, "s") == "0.500 s over, 51 times the limit"
     assert write_change(3.0, 0.0, "tokens") == "3 tokens over"
+    assert write_change(2.0, 1.0, "calls") == "1 call over, 100.0 %"
+    assert write_change(0.00239, 1e-6, "s") == "2,389.0 µs over, 2,390 times the limit"
+    assert write_change(12345678.0, 2.0, "calls") == (
+        "12,345,676 calls over, 6,172,839 times the limit"
+    )
 
 
 def test_a_figure_near_its_limit_does_not_read_like_it() -> None:

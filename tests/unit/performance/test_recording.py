@@ -135,15 +135,6 @@ def test_a_call_after_the_last_body_belongs_to_the_last_request(
     assert tokens(run.finish(1.0)) == [5]
 
 
-def test_a_stream_that_ends_after_its_wrapped_run_still_counts(
-    run: Run, recorder: Recorder
-) -> None:
-    answer = response(0.1)
-    record_wrapped_run(answer)
-    answer.llm_calls.append(call(7))
-    assert tokens(end(run, recorder)) == [7]
-
-
 def test_a_response_brings_the_calls_it_carries_where_none_were_seen(
     run: Run, recorder: Recorder
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from senytl.models import PerformanceError
 from senytl.performance import SLA, CostEstimate, PerformanceMetrics, SLAViolationError
+from senytl.performance.cautions import caution
 from senytl.performance.metric import UnknownMetricError
 from senytl.performance.sla import enforce, judge, slas_from_limits
 
@@ -53,8 +54,8 @@ def test_a_limit_says_what_it_allows() -> None:
 
 
 def test_an_unknown_metric_is_refused_when_it_is_stated() -> None:
-    with pytest.raises(UnknownMetricError, match="the metrics are: avg_cost_per_request, "):
-        SLA("latency_p95", 1.0)
+    with pytest.raises(UnknownMetricError, match="the metrics are: avg_agent_overhead, "):
+        SLA("speed", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -152,5 +153,43 @@ def test_too_little_data_for_a_percentile_is_said(
 ) -> None:
     run = PerformanceMetrics()
     run.latencies = [0.1] * requests
-    note = SLA(metric, 1.0).judge(run).caution(run)
+    note = caution([SLA(metric, 1.0).judge(run)], run)
     assert (note is not None) is cautious
+
+
+def test_a_median_of_little_data_is_not_called_a_maximum() -> None:
+    run = PerformanceMetrics(latencies=[0.1] * 3)
+    assert caution([SLA("p50_latency", 1.0).judge(run)], run) == (
+        "p50_latency over 3 requests says little; it takes 20 to mean something"
+    )
+
+
+def test_little_data_is_said_once_for_all_metrics_of_a_test() -> None:
+    run = PerformanceMetrics(
+        latencies=[0.1] * 3, ttfts=[0.1] * 10, tpots=[0.1] * 10, streamed_calls=10, llm_calls=10
+    )
+    slas = slas_from_limits({"p95_ttft": 1.0, "p95_tpot": 1.0, "avg_latency": 1.0})
+    judge(run, [*slas, SLA("p95_ttft", 2.0)])
+    assert run.warnings == [
+        "p95_ttft, p95_tpot over 10 streams are little more than the maximum; it takes 200 to "
+        "mean something"
+    ]
+    judge(run, slas_from_limits({"p50_latency": 1.0}))
+    assert run.warnings == [
+        "too little data for percentiles to mean something: p95_ttft, p95_tpot over 10 streams "
+        "(it takes 200), p50_latency over 3 requests (it takes 20)"
+    ]
+
+
+def test_what_an_error_kept_from_being_measured_breaks_no_sla(run: PerformanceMetrics) -> None:
+    slas = slas_from_limits({"avg_latency": 1.0, "total_cost": 1.0})
+    assert [one.sla.metric for one in judge(run, slas, ended_early=True)] == ["avg_latency"]
+    assert [one.sla.metric for one in run.judgements] == ["avg_latency"]
+
+
+def test_a_figure_is_written_in_the_unit_of_its_tiny_limit() -> None:
+    run = PerformanceMetrics(latencies=[0.00239])
+    judgement = SLA("max_latency", 1e-6).judge(run)
+    assert str(judgement).startswith(
+        "max_latency <= 1.0 µs: 2,390.0 µs (2,389.0 µs over, 2,390 times the limit); "
+    )

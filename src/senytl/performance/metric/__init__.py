@@ -9,13 +9,13 @@ report. To add metrics: a class in a file of its own, and its name among the bas
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from senytl.models import MisuseError
+from senytl.performance.nearest import nearest
 
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
@@ -35,7 +35,7 @@ class Direction(Enum):
 
 
 class UnknownMetricError(MisuseError):
-    """No metric has this name. Its message lists those that there are."""
+    """No metric has this name. Its message says which one may be meant."""
 
 
 class Metric(Generic[Number]):
@@ -45,8 +45,9 @@ class Metric(Generic[Number]):
     measured; reading it from the class gives the metric itself.
 
     Args:
-        unit: ``"s"``, ``"tokens"``, ``"USD"``, ``"req/s"``, ``"MB"``, ``"ratio"`` or
-            ``"requests"``; `senytl.performance.metric.units` writes figures of each.
+        unit: ``"s"``, ``"tokens"``, ``"tokens/s"``, ``"USD"``, ``"req/s"``, ``"MB"``,
+            ``"ratio"``, ``"requests"`` or ``"calls"``; `senytl.performance.metric.units` writes
+            figures of each.
         direction: Which way is better.
         formula: The figure of a run, or None where it was not measured.
         absent: What reading it gives where it was not measured: NaN for averages and
@@ -55,6 +56,8 @@ class Metric(Generic[Number]):
             such as "no request succeeded", or a function of the run that gives one.
         why: A clause that explains the figure of a run in terms of its other figures.
         quantile: From 0 to 1, for a percentile.
+        population: Of how many of what a percentile is, as a noun in the singular; the
+            successful requests unless it is given.
         at_most: The largest limit that makes sense, for shares of a whole.
         stored: Whether it may be assigned; its formula then reads the run's ``__dict__``.
         doc: What the figure is, in a sentence.
@@ -71,6 +74,7 @@ class Metric(Generic[Number]):
         why: Callable[[Any], str],
         doc: str,
         quantile: float | None = None,
+        population: Callable[[Any], tuple[int, str]] | None = None,
         at_most: float | None = None,
         stored: bool = False,
     ) -> None:
@@ -81,6 +85,7 @@ class Metric(Generic[Number]):
         self.at_most = at_most
         self.why = why
         self.__doc__ = doc
+        self._population = population
         self._formula: Callable[[Any], Number | None] = formula
         self._absent: Number = absent
         self._missing = missing
@@ -114,6 +119,12 @@ class Metric(Generic[Number]):
         value: Number | None = self._formula(run)
         return value
 
+    def population(self, run: PerformanceMetrics) -> tuple[int, str]:
+        """Of how many of what a percentile of this run is."""
+        if self._population is not None:
+            return self._population(run)
+        return len(run.latencies), "request"
+
     def missing(self, run: PerformanceMetrics) -> str:
         """What was not measured in a run that has no such figure."""
         return self._missing if isinstance(self._missing, str) else self._missing(run)
@@ -133,14 +144,18 @@ def find_metric(name: str) -> Metric[Any]:
     """The metric of this name.
 
     Raises:
-        UnknownMetricError: If there is none; the message names the nearest, and lists all.
+        UnknownMetricError: If there is none; the message names the nearest, or lists all where
+            none is near.
     """
     metrics = all_metrics()
     if name not in metrics:
-        near = difflib.get_close_matches(name, metrics, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        names = ", ".join(sorted(metrics))
+        near = nearest(name, metrics)
         raise UnknownMetricError(
-            f"there is no metric named {name!r}{hint}; the metrics are: {names}"
+            f"there is no metric named {name!r}"
+            + (
+                f" (did you mean {near}?); docs/reference/metrics.md lists all"
+                if near
+                else f"; the metrics are: {', '.join(sorted(metrics))}"
+            )
         )
     return metrics[name]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
+from senytl.performance.metric.attribution import calls_without_request
 from senytl.performance.metric.units import write_count, write_figure
 from senytl.performance.series import values
 
@@ -17,6 +18,8 @@ def _missing(run: Any) -> str:
     if run.unpriced_models:
         names = ", ".join(run.unpriced_models)
         return f"there is no price for {names}; add one to the ini option senytl_pricing"
+    if len(run.costs):
+        return calls_without_request(run)
     return "no LLM call was seen, so nothing could be priced"
 
 
@@ -29,10 +32,14 @@ def _why(run: Any) -> str:
     )
 
 
-def _dollars(doc: str, formula: Callable[[Any], float], absent: float) -> Metric[float]:
+def _dollars(
+    doc: str, formula: Callable[[Any], float], absent: float, *, of_one: bool = False
+) -> Metric[float]:
     def cost(run: Any) -> float | None:
-        # A sum that leaves out a call that could not be priced would be a guess.
-        return formula(run.costs) if len(run.costs) and not run.unpriced_models else None
+        # A sum that leaves out a call that could not be priced would be a guess; so would the
+        # cost of a single request where a call may have been any one's.
+        unknown = run.unpriced_models or (of_one and run.unattributed_calls)
+        return formula(run.costs) if len(run.costs) and not unknown else None
 
     return Metric(
         unit="USD",
@@ -62,4 +69,5 @@ class CostMetrics:
         "Dollars of the dearest request.",
         lambda costs: max(values(costs, "total_cost")),
         math.nan,
+        of_one=True,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
 from senytl.performance.metric.reliability import nothing_ended
 from senytl.performance.metric.units import write_count, write_figure
-from senytl.performance.series import percentiles
+from senytl.performance.series import mean, percentiles
 
 __all__ = ["LatencyMetrics"]
 
@@ -64,14 +63,10 @@ def _failed(what: str, formula: Any) -> Metric[float]:
     )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
 class LatencyMetrics:
     """Latency of successful requests, and of failed ones."""
 
-    avg_latency = _latency("The arithmetic mean", _mean)
+    avg_latency = _latency("The arithmetic mean", mean)
     p50_latency = _at(0.50)
     p75_latency = _at(0.75)
     p90_latency = _at(0.90)
@@ -79,5 +74,5 @@ class LatencyMetrics:
     p99_latency = _at(0.99)
     min_latency = _latency("The smallest", min)
     max_latency = _latency("The largest", max)
-    avg_failed_latency = _failed("The arithmetic mean", _mean)
+    avg_failed_latency = _failed("The arithmetic mean", mean)
     max_failed_latency = _failed("The largest", max)

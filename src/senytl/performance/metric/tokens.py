@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from senytl.performance.metric import Direction, Metric
+from senytl.performance.metric.attribution import calls_without_request
 from senytl.performance.metric.units import write_count
 from senytl.performance.series import values
 
@@ -20,16 +21,26 @@ def _why(run: Any) -> str:
     return f"{prompt:,} prompt and {completion:,} completion tokens over {requests}"
 
 
-def _tokens(doc: str, formula: Callable[[Any], Any], absent: Any) -> Any:
+def _missing(run: Any) -> str:
+    if len(run.token_usage):
+        return calls_without_request(run)
+    ways = run.unseen_ways or "the calls of an agent in another process, or over gRPC or WebSockets"
+    verb = "went unseen" if run.unseen_ways else "cannot be seen"
+    return f"no LLM call was seen, so no tokens were counted ({ways} {verb})"
+
+
+def _tokens(doc: str, formula: Callable[[Any], Any], absent: Any, *, of_one: bool = False) -> Any:
+    def tokens(run: Any) -> Any:
+        # Of single requests nothing is known where a call may have been any one's.
+        unknown = of_one and run.unattributed_calls
+        return formula(run.token_usage) if len(run.token_usage) and not unknown else None
+
     return Metric(
         unit="tokens",
         direction=Direction.LOWER,
-        formula=lambda run: formula(run.token_usage) if len(run.token_usage) else None,
+        formula=tokens,
         absent=absent,
-        missing=(
-            "no LLM call was seen, so no tokens were counted (the calls of an agent in another "
-            "process, or over gRPC or WebSockets, cannot be seen)"
-        ),
+        missing=_missing,
         why=_why,
         doc=doc,
     )
@@ -62,4 +73,5 @@ class TokenMetrics:
         "Tokens of the request that used the most.",
         lambda usages: max(values(usages, "total_tokens")),
         0,
+        of_one=True,
     )

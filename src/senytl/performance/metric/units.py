@@ -20,14 +20,17 @@ def write_figure(value: float | None, unit: str, digits: int = 3) -> str:
     match unit:
         case "s":
             return (
-                f"{value * 1e6:.1f} µs" if 0 < value < 0.001 else f"{_precise(value, 3, digits)} s"
+                _microseconds(value, digits)
+                if _is_tiny(value)
+                else f"{_precise(value, 3, digits)} s"
             )
         case "USD":
             return f"${_precise(value, 4, digits)}"
         case "ratio":
-            return f"{value * 100:.4g} %"
-        case "tokens" | "requests":
-            return f"{value:,.6g} {unit}" if value < 1e6 else f"{value:,.0f} {unit}"
+            return f"{_precise(value * 100, 0, 4)} %"
+        case "tokens" | "requests" | "calls":
+            number = _precise(value, 0, 6)
+            return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
         case _:
             return f"{value:,.2f} {unit}"
 
@@ -37,9 +40,25 @@ def _precise(value: float, decimals: int, digits: int) -> str:
     if value == 0:
         return f"{value:.{decimals}f}"
     needed = digits - 1 - math.floor(math.log10(abs(value)))
-    text = f"{value:.{max(decimals, needed)}f}"
+    text = f"{value:,.{max(decimals, needed)}f}"
     whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(decimals, '0')}"
+    fraction = fraction.rstrip("0").ljust(decimals, "0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def _is_tiny(seconds: float) -> bool:
+    return 0 < seconds < 0.001
+
+
+def _microseconds(seconds: float, digits: int = 3) -> str:
+    return f"{_precise(seconds * 1e6, 1, digits)} µs"
+
+
+def _write_like(limit: float, value: float, unit: str, digits: int = 3) -> str:
+    """A figure in the unit that its limit is written in, where that is a small one."""
+    if unit == "s" and _is_tiny(limit) and value:
+        return _microseconds(value, digits)
+    return write_figure(value, unit, digits)
 
 
 def write_count(number: int, what: str) -> str:
@@ -50,18 +69,18 @@ def write_count(number: int, what: str) -> str:
 def write_beside(actual: float, limit: float, unit: str) -> str:
     """A figure with as many digits as it takes to tell it from its limit."""
     written = write_figure(limit, unit)
-    texts = (write_figure(actual, unit, digits) for digits in range(3, 10))
+    texts = (_write_like(limit, actual, unit, digits) for digits in range(3, 10))
     return next((text for text in texts if actual == limit or text != written), written)
 
 
 def write_change(actual: float, limit: float, unit: str) -> str:
     """By how much a figure misses its limit: the difference, and in percent of the limit."""
-    difference = write_figure(abs(actual - limit), unit)
+    difference = _write_like(limit, abs(actual - limit), unit)
     if unit == "ratio":
         difference = difference.replace("%", "percentage points")
     side = "over" if actual > limit else "short"
     if unit == "ratio" or not limit:
         return f"{difference} {side}"
     if actual >= 10 * limit:
-        return f"{difference} {side}, {actual / limit:,.3g} times the limit"
+        return f"{difference} {side}, {_precise(actual / limit, 0, 3)} times the limit"
     return f"{difference} {side}, {abs(actual - limit) / limit * 100:.1f} %"

@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, SupportsFloat, SupportsInt
 
@@ -15,11 +15,16 @@ from senytl.performance.metric import find_metric
 from senytl.performance.report.schema import (
     SCHEMA,
     EnvironmentDocument,
+    GoodputDocument,
+    LLMCallsDocument,
+    OverheadDocument,
     RunDocument,
     SessionDocument,
     SLADocument,
+    StreamingDocument,
     TotalsDocument,
 )
+from senytl.performance.request_limits import LIMITS
 from senytl.performance.series import values
 
 if TYPE_CHECKING:
@@ -31,13 +36,7 @@ __all__ = ["describe_run", "describe_session"]
 
 def describe_run(metrics: PerformanceMetrics) -> RunDocument:
     """The figures of one test as plain data; see `senytl.performance.report.schema`."""
-
-    def figure(name: str) -> float | None:
-        return _float(find_metric(name).measure(metrics))
-
-    def count(name: str) -> int | None:
-        return _int(find_metric(name).measure(metrics))
-
+    figure, count = _readers(metrics)
     cached, cache_write, reasoning = _token_parts(metrics)
     growth = find_metric("memory_growth").measure(metrics)
     return {
@@ -45,6 +44,8 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
         "kind": _text(metrics.kind) or None,
         "verdict": "passed" if metrics.verdict == "passed" else "failed",
         "failure": None if metrics.failure is None else _text(metrics.failure),
+        "iterations": _int(metrics.iterations) or None,
+        "ended_in_iteration": _int(metrics.ended_in_iteration),
         "started_at": _moment(metrics.started_at),
         "duration_seconds": _float(metrics.duration_seconds) or None,
         "users": _int(metrics.concurrent_users) or None,
@@ -69,10 +70,10 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
             "max": figure("max_failed_latency"),
         },
         "throughput_rps": figure("throughput_rps"),
-        "llm_calls": {
-            "total": int(metrics.llm_calls),
-            "unattributed": int(metrics.unattributed_calls),
-        },
+        "goodput": _describe_goodput(metrics),
+        "overhead": _describe_overhead(metrics),
+        "llm_calls": _describe_calls(metrics),
+        "streaming": _describe_streams(metrics),
         "tokens": {
             "total": count("total_tokens"),
             "prompt": count("total_prompt_tokens"),
@@ -83,6 +84,9 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
             "avg_per_request": figure("avg_tokens_per_request"),
             "max_per_request": count("max_tokens_per_request"),
             "sources": {_text(by): int(calls) for by, calls in metrics.token_sources.items()},
+            "output_per_second": figure("output_tokens_per_second"),
+            "cached_share": figure("cached_token_share"),
+            "reasoning_share": figure("reasoning_token_share"),
         },
         "cost": {
             "total": figure("total_cost"),
@@ -138,6 +142,96 @@ def _describe_sla(judgement: Judgement) -> SLADocument:
         "unit": metric.unit,
         "direction": metric.direction.value,
     }
+
+
+def _describe_goodput(metrics: PerformanceMetrics) -> GoodputDocument:
+    figure, _ = _readers(metrics)
+    verdicts = metrics.request_verdicts
+    return {
+        "share": figure("goodput"),
+        "rps": figure("goodput_rps"),
+        "good": int(verdicts.good),
+        "bad": int(verdicts.bad),
+        "undetermined": int(verdicts.undetermined),
+        "limits": [
+            {
+                "limits": name,
+                "limit": float(limit),
+                "unit": LIMITS[name],
+                "broken": int(verdicts.broken.get(name, 0)),
+                "not_measured": int(verdicts.unmeasured.get(name, 0)),
+            }
+            for name, limit in verdicts.limits.items()
+        ],
+    }
+
+
+def _describe_overhead(metrics: PerformanceMetrics) -> OverheadDocument:
+    figure, _ = _readers(metrics)
+    return {
+        "avg": figure("avg_agent_overhead"),
+        "p50": figure("p50_agent_overhead"),
+        "p95": figure("p95_agent_overhead"),
+        "p99": figure("p99_agent_overhead"),
+        "max": figure("max_agent_overhead"),
+    }
+
+
+def _describe_calls(metrics: PerformanceMetrics) -> LLMCallsDocument:
+    figure, count = _readers(metrics)
+    return {
+        "total": int(metrics.llm_calls),
+        "unattributed": int(metrics.unattributed_calls),
+        "avg_per_request": figure("avg_llm_calls_per_request"),
+        "max_per_request": count("max_llm_calls_per_request"),
+        "tool_calls": int(metrics.tool_calls),
+        "avg_tool_calls_per_request": figure("avg_tool_calls_per_request"),
+        "max_tool_calls_per_request": count("max_tool_calls_per_request"),
+        "retries": count("llm_retries"),
+        "rate_limits": count("rate_limit_responses"),
+        "failed": count("llm_errors"),
+        "error_rate": figure("llm_error_rate"),
+        "errors": [
+            {"kind": _text(kind), "count": int(calls)}
+            for kind, calls in metrics.llm_errors_by_kind.items()
+        ],
+    }
+
+
+def _describe_streams(metrics: PerformanceMetrics) -> StreamingDocument:
+    figure, _ = _readers(metrics)
+    return {
+        "streams": int(metrics.streamed_calls),
+        "timed": len(metrics.ttfts),
+        "upper_bounds": int(metrics.late_first_tokens),
+        "untimed": int(metrics.untimed_streams),
+        "ttft": {
+            "avg": figure("avg_ttft"),
+            "p50": figure("p50_ttft"),
+            "p95": figure("p95_ttft"),
+            "p99": figure("p99_ttft"),
+        },
+        "time_to_first_output": {"p95": figure("p95_time_to_first_output")},
+        "tpot": {
+            "avg": figure("avg_tpot"),
+            "p50": figure("p50_tpot"),
+            "p95": figure("p95_tpot"),
+        },
+        "inter_chunk": {
+            "p50": figure("p50_inter_chunk_latency"),
+            "p95": figure("p95_inter_chunk_latency"),
+        },
+    }
+
+
+def _readers(
+    metrics: PerformanceMetrics,
+) -> tuple[Callable[[str], float | None], Callable[[str], int | None]]:
+    """Give a run's figures by the metric's name: as a float, and as an integer."""
+    return (
+        lambda name: _float(find_metric(name).measure(metrics)),
+        lambda name: _int(find_metric(name).measure(metrics)),
+    )
 
 
 def _token_parts(metrics: PerformanceMetrics) -> tuple[int, int, int] | tuple[None, None, None]:

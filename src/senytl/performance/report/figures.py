@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from senytl.performance.metric.units import write_beside, write_change, write_figure
-from senytl.performance.report.schema import ErrorDocument, SLADocument
+from senytl.performance.report.schema import ErrorDocument, RunDocument, SLADocument
 
 __all__ = [
     "compact_count",
@@ -19,6 +19,7 @@ __all__ = [
     "percent",
     "requests_per_second",
     "seconds",
+    "where_ended",
     "write_actual",
     "write_error",
     "write_limit",
@@ -75,6 +76,16 @@ def write_error(error: ErrorDocument) -> str:
     """``12x RateLimitError: slow down``, as it came: not made safe to show."""
     message = f": {error['message']}" if error["message"] else ""
     return f"{error['count']:,}x {error['type']}{message}"
+
+
+def where_ended(run: RunDocument) -> str:
+    """``in iteration 3 of 5``, where an error ended a benchmark of several; else empty."""
+    iterations, ended_in = run["iterations"] or 1, run["ended_in_iteration"]
+    if ended_in == 0:
+        return "in the warm-up"
+    if ended_in is None or iterations == 1:
+        return ""
+    return f"in iteration {ended_in:,} of {iterations:,}"
 
 
 class _Step(NamedTuple):

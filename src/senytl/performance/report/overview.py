@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from senytl.performance.metric.units import write_count
+from senytl.performance.metric.units import write_count, write_figure
 from senytl.performance.report.figures import (
     dollars,
     percent,
     requests_per_second,
     seconds,
+    where_ended,
 )
 from senytl.performance.report.plain import one_line
 from senytl.performance.report.schema import RunDocument, TotalsDocument
@@ -116,6 +117,77 @@ def _success(run: RunDocument) -> Iterator[Line]:
     yield "Success Rate", f"{percent(rate)} ({total - (requests['failed'] or 0)}/{total})"
 
 
+def _streaming(run: RunDocument) -> Iterator[Line]:
+    """When the tokens of streamed replies came; nothing where none was streamed."""
+    streaming = run["streaming"]
+    ttft, tpot, gaps = streaming["ttft"], streaming["tpot"], streaming["inter_chunk"]
+    if spread := _spread(("avg", ttft["avg"]), ("p95", ttft["p95"])):
+        yield "TTFT", f"{spread} ({write_count(streaming['timed'], 'stream')})"
+    first = streaming["time_to_first_output"]["p95"]
+    if first is not None and first != ttft["p95"]:
+        yield "First Output", _spread(("p95", first))
+    if spread := _spread(("avg", tpot["avg"]), ("p95", tpot["p95"])):
+        yield "TPOT", spread
+    if spread := _spread(("p50", gaps["p50"]), ("p95", gaps["p95"])):
+        yield "Chunk Gaps", spread
+    if run["tokens"]["output_per_second"] is not None:
+        yield "Output Rate", write_figure(run["tokens"]["output_per_second"], "tokens/s")
+
+
+def _calls(run: RunDocument) -> Iterator[Line]:
+    """What requests ask of models beside their tokens, where there is something to say."""
+    calls, tokens, overhead = run["llm_calls"], run["tokens"], run["overhead"]
+    spread = _spread(("avg", overhead["avg"]), ("p95", overhead["p95"]), ("max", overhead["max"]))
+    if spread:
+        yield "Agent Overhead", spread
+    for label, total, mean, most in (
+        ("LLM Calls", calls["total"], calls["avg_per_request"], calls["max_per_request"]),
+        (
+            "Tool Calls",
+            calls["tool_calls"],
+            calls["avg_tool_calls_per_request"],
+            calls["max_tool_calls_per_request"],
+        ),
+    ):
+        if total and mean is not None and most is not None:
+            yield f"{label}/Req", f"{mean:.2f} avg, {most} max"
+    if calls["retries"]:
+        yield "Retries", str(calls["retries"])
+    if calls["rate_limits"]:
+        yield "Rate Limits", write_count(calls["rate_limits"], "response")
+    if calls["failed"] and calls["error_rate"] is not None:
+        kinds = ", ".join(f"{one['count']} {one_line(one['kind'])}" for one in calls["errors"])
+        yield "LLM Errors", f"{calls['failed']}, {percent(calls['error_rate'])} of calls ({kinds})"
+    if tokens["cached_share"]:
+        yield "Cached", f"{percent(tokens['cached_share'])} of prompt tokens"
+    if tokens["reasoning_share"]:
+        yield "Reasoning", f"{percent(tokens['reasoning_share'])} of completion tokens"
+
+
+def _goodput(run: RunDocument) -> Iterator[Line]:
+    """Which requests kept the limits that are stated for each; nothing where none is."""
+    goodput = run["goodput"]
+    if not goodput["limits"]:
+        return
+    counts = [f"{goodput['good']} good", f"{goodput['bad']} bad"]
+    if goodput["undetermined"]:
+        counts.append(f"{goodput['undetermined']} undetermined")
+    share = "n/a" if goodput["share"] is None else percent(goodput["share"])
+    yield "Goodput", f"{share} ({', '.join(counts)})"
+    if goodput["rps"] is not None:
+        yield "Goodput Rate", requests_per_second(goodput["rps"])
+    for one in goodput["limits"]:
+        limit = f"{one_line(one['limits'])} <= {write_figure(one['limit'], one['unit'])}"
+        notes = [f"{one['broken']} over"] if one["broken"] else []
+        notes += [f"{one['not_measured']} not measured"] if one["not_measured"] else []
+        yield "Request Limit", f"{limit} ({', '.join(notes)})" if notes else limit
+
+
+def _spread(*figures: tuple[str, float | None]) -> str:
+    """Figures of one kind on one line, those that were measured."""
+    return ", ".join(f"{seconds(value)} {name}" for name, value in figures if value is not None)
+
+
 def _circumstances(run: RunDocument) -> Iterator[Line]:
     """What the documentation's example leaves out, where there is something to say."""
     if run["kind"] is not None:
@@ -123,7 +195,8 @@ def _circumstances(run: RunDocument) -> Iterator[Line]:
     if run["kind"] is not None or run["slas"] or run["failure"] is not None:
         yield "Verdict", run["verdict"]
     if run["failure"] is not None:
-        yield "Failure", one_line(run["failure"])
+        where = f" ({ended})" if (ended := where_ended(run)) else ""
+        yield "Failure", one_line(run["failure"]) + where
     if run["users"] is not None:
         yield "Users", str(run["users"])
     if run["duration_seconds"] is not None:
@@ -141,7 +214,10 @@ def _circumstances(run: RunDocument) -> Iterator[Line]:
         yield "LLM Calls", f"{calls['total']}{stray}"
 
 
-_SECTIONS = (_latency, _tokens, _cost, _throughput, _memory, _success)
+_SECTIONS = (
+    *(_latency, _tokens, _cost, _throughput, _memory, _success),
+    *(_streaming, _calls, _goodput),
+)
 
 
 def _session(totals: TotalsDocument) -> Iterator[Line]:

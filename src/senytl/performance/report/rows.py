@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from senytl.performance.metric.units import write_count
 from senytl.performance.report.columns import COLUMNS
-from senytl.performance.report.figures import seconds, write_error
+from senytl.performance.report.figures import (
+    compact_seconds,
+    percent,
+    seconds,
+    where_ended,
+    write_error,
+)
 from senytl.performance.report.schema import RunDocument
 from senytl.performance.report.sheet import Sheet
 
@@ -36,6 +42,7 @@ def table_rows(tests: Sequence[RunDocument], sheet: Sheet) -> Iterator[Text]:
     for test in shown:
         yield from layout.row(test)
         yield from _remarks(test, sheet)
+        yield from _calls(test, sheet)
     if len(shown) < len(tests):
         failed = sum(test["verdict"] == "failed" for test in tests)
         shown_failed = sum(test["verdict"] == "failed" for test in shown)
@@ -117,7 +124,8 @@ def _remarks(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
     alarm = "red" if test["verdict"] == "failed" else "yellow"
     remarks = []
     if test["failure"] is not None:
-        remarks.append((f"ended by {test['failure']}", alarm))
+        where = f" {ended}" if (ended := where_ended(test)) else ""
+        remarks.append((f"ended{where} by {test['failure']}", alarm))
     if requests["failed"]:
         of = write_count(requests["total"] or 0, "request")
         times = _failed_times(requests["failed"], latencies["avg"], latencies["max"])
@@ -131,6 +139,42 @@ def _remarks(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
     for remark, style in remarks:
         line = sheet.keep_start(sheet.plain(remark), sheet.width - _INDENT)
         yield _line(" " * _INDENT).append(line, style)
+
+
+def _calls(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
+    """What the columns do not show of models, the agent and single requests, where measured."""
+    from rich.cells import cell_len
+
+    figures = list(map(sheet.plain, _figures_of_calls(test)))
+    room = sheet.width - _INDENT
+    while figures:
+        line = figures.pop(0)
+        while figures:
+            longer = f"{line}{sheet.marks.separator}{figures[0]}"
+            if cell_len(longer) > room:
+                break
+            line = longer
+            del figures[0]
+        yield _line(" " * _INDENT).append(line, "dim")
+
+
+def _figures_of_calls(test: RunDocument) -> Iterator[str]:
+    streaming, calls, goodput = test["streaming"], test["llm_calls"], test["goodput"]
+    for what, value in (
+        ("ttft", streaming["ttft"]["p95"]),
+        ("tpot", streaming["tpot"]["p95"]),
+        ("overhead", test["overhead"]["p95"]),
+    ):
+        if value is not None:
+            yield f"{what} p95 {compact_seconds(value)}"
+    if calls["retries"]:
+        yield f"{calls['retries']:,} {'retry' if calls['retries'] == 1 else 'retries'}"
+    if calls["rate_limits"]:
+        yield write_count(calls["rate_limits"], "rate limit")
+    if goodput["limits"]:
+        share, unknown = goodput["share"], goodput["undetermined"]
+        figure = "n/a" if share is None else percent(share)
+        yield f"goodput {figure}" + (f" ({unknown:,} undetermined)" if unknown else "")
 
 
 def _failed_times(failed: int, mean: float | None, largest: float | None) -> str:

@@ -12,9 +12,13 @@ __all__ = [
     "SCHEMA",
     "EnvironmentDocument",
     "ErrorDocument",
+    "GoodputDocument",
+    "LLMCallsDocument",
+    "OverheadDocument",
     "RunDocument",
     "SLADocument",
     "SessionDocument",
+    "StreamingDocument",
     "TotalsDocument",
     "Verdict",
 ]
@@ -70,6 +74,12 @@ class TokensDocument(TypedDict):
     max_per_request: int | None
     sources: dict[str, int]
     """LLM calls by who counted their tokens: provider, tokenizer, estimate."""
+    output_per_second: float | None
+    """Completion tokens by the seconds that the run lasted."""
+    cached_share: float | None
+    """Of the prompt tokens."""
+    reasoning_share: float | None
+    """Of the completion tokens."""
 
 
 class CostDocument(TypedDict):
@@ -101,11 +111,115 @@ class RequestsDocument(TypedDict):
     success_rate: float | None
 
 
+class LLMErrorDocument(TypedDict):
+    """One kind of failure of LLM calls, the same whoever serves them."""
+
+    kind: str
+    count: int
+
+
 class LLMCallsDocument(TypedDict):
-    """LLM calls seen; the unattributed ones belong to no request for certain."""
+    """LLM calls seen; the unattributed ones belong to no request for certain.
+
+    A retried call is a call of its own.
+    """
 
     total: int
     unattributed: int
+    avg_per_request: float | None
+    max_per_request: int | None
+    tool_calls: int
+    """Tools that models asked for."""
+    avg_tool_calls_per_request: float | None
+    max_tool_calls_per_request: int | None
+    retries: int | None
+    rate_limits: int | None
+    failed: int | None
+    error_rate: float | None
+    """A share: 0.02 is 2 %."""
+    errors: list[LLMErrorDocument]
+    """The most frequent first."""
+
+
+class TTFTDocument(TypedDict):
+    """Times to the first token of streamed calls."""
+
+    avg: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class FirstOutputDocument(TypedDict):
+    """Times to the first token that is not reasoning."""
+
+    p95: float | None
+
+
+class TPOTDocument(TypedDict):
+    """Times per output token after the first, of streams that were read whole."""
+
+    avg: float | None
+    p50: float | None
+    p95: float | None
+
+
+class InterChunkDocument(TypedDict):
+    """Gaps between the chunks of streams."""
+
+    p50: float | None
+    p95: float | None
+
+
+class StreamingDocument(TypedDict):
+    """Streamed LLM calls, and when their tokens came."""
+
+    streams: int
+    timed: int
+    """Streams with a time to first token."""
+    upper_bounds: int
+    """How many of those may have been shorter, since their reader was busy elsewhere."""
+    untimed: int
+    """Streams whose timing says nothing of the model, and is left out."""
+    ttft: TTFTDocument
+    time_to_first_output: FirstOutputDocument
+    tpot: TPOTDocument
+    inter_chunk: InterChunkDocument
+
+
+class OverheadDocument(TypedDict):
+    """Agent overhead: time of successful requests without an LLM call in flight."""
+
+    avg: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+
+class RequestLimitDocument(TypedDict):
+    """A limit on each single request."""
+
+    limits: str
+    """What it limits: `latency`, `ttft`, `tpot`, `tokens`, `cost` or `llm_calls`."""
+    limit: float
+    unit: str
+    broken: int
+    """Successful requests that break it."""
+    not_measured: int
+    """Undetermined requests of which the figure was not measured."""
+
+
+class GoodputDocument(TypedDict):
+    """Requests that succeeded and kept every limit stated for each."""
+
+    share: float | None
+    """Of the good and the bad ones."""
+    rps: float | None
+    good: int
+    bad: int
+    undetermined: int
+    limits: list[RequestLimitDocument]
 
 
 class ErrorDocument(TypedDict):
@@ -125,6 +239,10 @@ class RunDocument(TypedDict):
     verdict: Verdict
     failure: str | None
     """The error that ended the test, if one did."""
+    iterations: int | None
+    """How many bodies a benchmark was to measure."""
+    ended_in_iteration: int | None
+    """In which of them, counted from 1, the error ended it; 0 for its warm-up."""
     started_at: str | None
     """ISO 8601, in UTC."""
     duration_seconds: float | None
@@ -134,7 +252,10 @@ class RunDocument(TypedDict):
     latencies: LatenciesDocument
     failed_latencies: FailedLatenciesDocument
     throughput_rps: float | None
+    goodput: GoodputDocument
+    overhead: OverheadDocument
     llm_calls: LLMCallsDocument
+    streaming: StreamingDocument
     tokens: TokensDocument
     cost: CostDocument
     memory: MemoryDocument

@@ -8,6 +8,7 @@ import pytest
 from senytl.models import TokenUsage
 from senytl.performance import CostEstimate, MemorySnapshot, PerformanceMetrics
 from senytl.performance.metrics import RequestError
+from senytl.performance.request_limits import Goodput
 from senytl.performance.sla import SLA, judge
 
 MakeRun = Callable[..., PerformanceMetrics]
@@ -67,3 +68,33 @@ def make_run() -> MakeRun:
         return run
 
     return make
+
+
+@pytest.fixture
+def busy(make_run: MakeRun) -> PerformanceMetrics:
+    """A run of an agent that streams, calls tools, and is told to wait."""
+    return make_run(
+        "tests/test_agent.py::test_busy",
+        latencies=(0.5,) * 40,
+        ttfts=[0.2] * 20 + [0.22] * 20,
+        first_outputs=[0.4] * 40,
+        tpots=[0.048] * 40,
+        chunk_gaps=[0.05] * 400,
+        streamed_calls=44,
+        late_first_tokens=4,
+        calls_per_request=[1] * 39 + [2],
+        tool_calls_per_request=[0] * 38 + [1, 3],
+        tool_calls=4,
+        retried_calls=3,
+        rate_limited_calls=2,
+        llm_errors_by_kind={"rate_limit": 2, "timeout": 1},
+        agent_overheads=[0.012] * 40,
+        request_verdicts=Goodput(
+            limits={"latency": 2.0, "ttft": 0.5},
+            good=36,
+            bad=2,
+            undetermined=2,
+            broken={"latency": 2},
+            unmeasured={"ttft": 2},
+        ),
+    )

@@ -63,6 +63,9 @@ def test_a_run_has_the_schema_of_the_report(make_run: MakeRun) -> None:
         "avg_per_request": 450.0,
         "max_per_request": 450,
         "sources": {"provider": 5},
+        "output_per_second": 75.0,
+        "cached_share": 0.0,
+        "reasoning_share": 0.0,
     }
     assert document["cost"] == {
         "total": pytest.approx(0.1125),
@@ -78,7 +81,20 @@ def test_a_run_has_the_schema_of_the_report(make_run: MakeRun) -> None:
         "samples": 2,
     }
     assert document["throughput_rps"] == 0.5
-    assert document["llm_calls"] == {"total": 5, "unattributed": 0}
+    assert document["llm_calls"] == {
+        "total": 5,
+        "unattributed": 0,
+        "avg_per_request": 1.0,
+        "max_per_request": None,
+        "tool_calls": 0,
+        "avg_tool_calls_per_request": 0.0,
+        "max_tool_calls_per_request": None,
+        "retries": 0,
+        "rate_limits": 0,
+        "failed": 0,
+        "error_rate": 0.0,
+        "errors": [],
+    }
     assert document["errors"] == [
         {"type": "RateLimitError", "message": "429: slow down", "count": 2}
     ]
@@ -115,6 +131,16 @@ def test_what_was_not_measured_is_null_and_never_zero() -> None:
         ".requests.interrupted": 0,
         ".llm_calls.total": 0,
         ".llm_calls.unattributed": 0,
+        ".llm_calls.tool_calls": 0,
+        ".llm_calls.errors": [],
+        ".streaming.streams": 0,
+        ".streaming.timed": 0,
+        ".streaming.upper_bounds": 0,
+        ".streaming.untimed": 0,
+        ".goodput.good": 0,
+        ".goodput.bad": 0,
+        ".goodput.undetermined": 0,
+        ".goodput.limits": [],
         ".tokens.sources": {},
         ".cost.unpriced_models": [],
         ".memory.samples": 0,
@@ -248,3 +274,48 @@ def test_a_given_environment_is_kept(make_run: MakeRun) -> None:
     environment = describe_session([])["environment"]
     environment["platform"] = "elsewhere"
     assert describe_session([], environment)["environment"]["platform"] == "elsewhere"
+
+
+def test_figures_of_llm_calls_are_in_the_document(busy: PerformanceMetrics) -> None:
+    document = describe_run(busy)
+    assert document["streaming"] == {
+        "streams": 44,
+        "timed": 40,
+        "upper_bounds": 4,
+        "untimed": 0,
+        "ttft": {
+            "avg": pytest.approx(0.21),
+            "p50": pytest.approx(0.21),
+            "p95": 0.22,
+            "p99": 0.22,
+        },
+        "time_to_first_output": {"p95": 0.4},
+        "tpot": {"avg": pytest.approx(0.048), "p50": 0.048, "p95": 0.048},
+        "inter_chunk": {"p50": 0.05, "p95": 0.05},
+    }
+    assert document["overhead"] == {
+        "avg": pytest.approx(0.012),
+        "p50": 0.012,
+        "p95": 0.012,
+        "p99": 0.012,
+        "max": 0.012,
+    }
+    assert document["goodput"] == {
+        "share": pytest.approx(36 / 38),
+        "rps": 3.6,
+        "good": 36,
+        "bad": 2,
+        "undetermined": 2,
+        "limits": [
+            {"limits": "latency", "limit": 2.0, "unit": "s", "broken": 2, "not_measured": 0},
+            {"limits": "ttft", "limit": 0.5, "unit": "s", "broken": 0, "not_measured": 2},
+        ],
+    }
+    assert document["llm_calls"]["errors"] == [
+        {"kind": "rate_limit", "count": 2},
+        {"kind": "timeout", "count": 1},
+    ]
+    assert (document["llm_calls"]["retries"], document["llm_calls"]["rate_limits"]) == (3, 2)
+    assert document["llm_calls"]["max_tool_calls_per_request"] == 3
+    assert all(type(value) in BUILT_IN for value in leaves(document).values())
+    assert json.loads(json.dumps(document)) == document

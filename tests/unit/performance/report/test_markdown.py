@@ -103,3 +103,12 @@ def test_hostile_text_stays_on_its_line(make_run: MakeRun, hostile: str) -> None
     assert all(line.startswith(("#", "| ", "- ")) or not line for line in written.splitlines())
     headings = [line for line in written.splitlines() if line.startswith("#")]
     assert [line for line in headings if line.startswith("# ")] == ["# SLA Report"]
+
+
+def test_figures_of_llm_calls_are_rows(busy: PerformanceMetrics) -> None:
+    figures = tables(markdown.render_run(describe_run(busy)))[0]
+    assert ["TTFT", "0.210s avg, 0.220s p95 (40 streams)"] in figures
+    assert ["LLM Errors", "3, 7.5% of calls (2 rate_limit, 1 timeout)"] in figures
+    assert ["Agent Overhead", "0.012s avg, 0.012s p95, 0.012s max"] in figures
+    assert ["Goodput", "94.7% (36 good, 2 bad, 2 undetermined)"] in figures
+    assert ["Request Limit", "latency <= 2.000 s (2 over)"] in figures

@@ -134,6 +134,21 @@ def test_what_ended_a_test_is_shown(make_run: MakeRun) -> None:
     assert "✗ failed" in written
 
 
+@pytest.mark.parametrize(
+    ("iterations", "ended_in", "remark"),
+    [
+        (5, 3, "ended in iteration 3 of 5 by ValueError: x"),
+        (5, 0, "ended in the warm-up by ValueError: x"),
+        (1, 1, "ended by ValueError: x"),
+    ],
+)
+def test_an_error_that_ended_a_benchmark_says_in_which_iteration(
+    make_run: MakeRun, iterations: int, ended_in: int, remark: str
+) -> None:
+    run = make_run(failure="ValueError: x", iterations=iterations, ended_in_iteration=ended_in)
+    assert f"    {remark}\n" in table(run)
+
+
 def test_the_error_that_ended_a_test_is_said_once(make_run: MakeRun) -> None:
     errors = [RequestError("Timeout", "late", 2), RequestError("ValueError", "x", 1)]
     run = make_run("test_a", failed=(1.0,) * 3, errors=errors, failure="ValueError: x")
@@ -299,3 +314,28 @@ def test_rich_is_loaded_when_a_table_is_drawn_and_not_before() -> None:
         "sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("ascii", [False, True])
+@pytest.mark.parametrize("width", [64, 80, 120])
+def test_figures_of_llm_calls_are_remarks_that_are_never_cut(
+    busy: PerformanceMetrics, width: int, ascii: bool
+) -> None:
+    written = table(busy, width=width, ascii=ascii)
+    lines = written.splitlines()
+    [first] = [place for place, line in enumerate(lines) if line.startswith("    ttft")]
+    last = next(place for place in range(first, len(lines)) if not lines[place].startswith("    "))
+    figures = (
+        "ttft p95 220ms", "tpot p95 48ms", "overhead p95 12ms", "3 retries", "2 rate limits",
+        "goodput 94.7% (2 undetermined)",
+    )  # fmt: skip
+    separator = ", " if ascii else " · "
+    assert separator.join(line[4:] for line in lines[first:last]) == separator.join(figures)
+    assert all(cell_len(line) <= width for line in lines[first:last])
+    assert written.isascii() or not ascii
+
+
+def test_a_run_without_such_figures_has_no_remark(make_run: MakeRun) -> None:
+    assert "ttft" not in table(make_run("test_a"))
+    assert "overhead" not in table(make_run("test_a"))
+    assert "goodput" not in table(make_run("test_a"))

@@ -57,6 +57,8 @@ def test_what_else_there_is_to_say_comes_below_the_example(example: PerformanceM
     assert first == EXAMPLE
     assert rest == (
         "\n"
+        "Output Rate:     25.00 tokens/s\n"
+        "\n"
         "Test:            tests/test_agent.py::test_load\n"
         "Kind:            load test\n"
         "Verdict:         failed\n"
@@ -150,3 +152,34 @@ def test_a_session_lists_its_sums_and_each_test_under_its_name(make_run: MakeRun
     assert "Test: " not in first
     assert "1x RateLimitError: 429: slow down" in second
     assert "senytl:" in environment
+
+
+def test_figures_of_llm_calls_stand_below_where_they_were_measured(
+    busy: PerformanceMetrics,
+) -> None:
+    written = report(busy)
+    start = written.index("TTFT:")
+    assert written[start : written.index("Test:")] == (
+        "TTFT:            0.210s avg, 0.220s p95 (40 streams)\n"
+        "First Output:    0.400s p95\n"
+        "TPOT:            0.048s avg, 0.048s p95\n"
+        "Chunk Gaps:      0.050s p50, 0.050s p95\n"
+        "Output Rate:     600.00 tokens/s\n"
+        "\n"
+        "Agent Overhead:  0.012s avg, 0.012s p95, 0.012s max\n"
+        "LLM Calls/Req:   1.00 avg, 2 max\n"
+        "Tool Calls/Req:  0.10 avg, 3 max\n"
+        "Retries:         3\n"
+        "Rate Limits:     2 responses\n"
+        "LLM Errors:      3, 7.5% of calls (2 rate_limit, 1 timeout)\n"
+        "\n"
+        "Goodput:         94.7% (36 good, 2 bad, 2 undetermined)\n"
+        "Goodput Rate:    3.60 req/s\n"
+        "Request Limit:   latency <= 2.000 s (2 over)\n"
+        "Request Limit:   ttft <= 0.500 s (2 not measured)\n"
+        "\n"
+    )
+    assert (
+        "  ! the first token of 4 of 40 streams may have come earlier: the code that read them "
+        "was busy elsewhere\n"
+    ) in written
