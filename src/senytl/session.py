@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import warnings
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from senytl.capture import CaptureScope, PendingCall, open_scope
 from senytl.mocking import MockRules, ModelMock, UnmockedCallError
-from senytl.models import MockResponse
+from senytl.models import SenytlError
 from senytl.prompts import read_prompt
 
 if TYPE_CHECKING:
     from senytl.agent import WrappedAgent
+    from senytl.capture.calls import Answer, Answerer
+    from senytl.recordings import Recorder, Replay
 
 __all__ = ["Fallback", "Senytl"]
 
@@ -39,26 +45,36 @@ class Senytl:
         fallback: What becomes of a call that no mock of any installed session answers:
             ``"pass"`` lets it through to the real API, ``"error"`` raises
             `senytl.mocking.UnmockedCallError` in the code that made it.
+        seed: What the chance in mocks depends on (``jitter``, ``rate``): with the same seed the
+            n-th call of a mock has the same times and the same fate in every run.
+        carry_context: Whether threads that start while it is installed get a copy of the context
+            of the code that starts them, and pools one with each piece of work, so that the LLM
+            calls of an agent's own threads are attributed to its requests.
 
     Raises:
-        ValueError: If `fallback` is neither.
+        ValueError: If `fallback` is neither, or `seed` is no whole number.
     """
 
-    def __init__(self, *, fallback: Fallback = "pass") -> None:
+    def __init__(
+        self, *, fallback: Fallback = "pass", seed: int = 0, carry_context: bool = True
+    ) -> None:
         if fallback not in ("pass", "error"):
             raise ValueError(f"fallback is {fallback!r}; it is 'pass' or 'error'")
-        self._rules = MockRules()
+        self._rules = MockRules(seed)
         self._answers = _Answers(self._rules, strict=fallback == "error")
+        self._carry_context = carry_context
         self._scope: CaptureScope | None = None
         self._was_installed: list[bool] = []
+        self._use_is_clear = False
 
     def install(self) -> None:
         """Let the mocks answer, and see the LLM calls of this process; once is enough."""
         global _installed
         with _lock:
             if self._scope is None:
-                self._scope = open_scope(answerer=self._answers)
+                self._scope = open_scope(answerer=self._answers, carry_context=self._carry_context)
                 _installed = (*_installed, self._answers)
+                self._use_is_clear = True  # whoever uninstalls it knows
 
     def uninstall(self) -> None:
         """Undo `install`, however often that was called; without it nothing happens."""
@@ -93,7 +109,100 @@ class Senytl:
         """
         from senytl.agent import WrappedAgent
 
-        return agent if isinstance(agent, WrappedAgent) else WrappedAgent(agent)
+        return agent if isinstance(agent, WrappedAgent) else WrappedAgent(agent, self._check_use)
+
+    def _check_use(self) -> None:
+        """Say that this session's mocks answer nothing, where that is so.
+
+        Raises:
+            SenytlError: If its calls must not go to the real API, as they would.
+        """
+        __tracebackhide__ = True
+        if self._scope is not None or self._use_is_clear or not self._rules.describe():
+            return
+        from senytl.recordings.replay import is_replaying
+
+        if is_replaying():  # which asks the mocks of its session, installed or not
+            return
+        message = (
+            "this Senytl session has mocks and is not installed: they answer nothing, and calls go "
+            "to the real API. Use it as `with Senytl() as senytl:`, or call senytl.install()"
+        )
+        if self._answers.is_strict:
+            raise SenytlError(message)
+        self._use_is_clear = True
+        warnings.warn(message, stacklevel=4)
+
+    def record(self, name: str | os.PathLike[str]) -> Recorder:
+        """Keep the real LLM calls of a block in a file, with the times at which they came.
+
+        The file is written when the block has ended well; one that is there already is replaced.
+        Where the block raises, or made no call, nothing is written. Secrets are taken out before,
+        and no header is kept but the content type and what a refusal says of trying again.
+
+        Args:
+            name: The file is ``.recordings/<name>.json``, beside the test's file under pytest, in
+                the working directory elsewhere. A path object names the file itself.
+
+        Returns:
+            A context manager, for sync and async code; or call its ``start`` and ``stop``.
+
+        Raises:
+            ValueError: If the name is empty.
+            RecordingError: At the block's end, if it made no call.
+        """
+        from senytl.recordings import Recorder
+        from senytl.recordings.naming import path_of
+
+        return Recorder(path_of(name, sys._getframe(1)))
+
+    def replay(
+        self,
+        name: str | os.PathLike[str],
+        speed: float | None = 1.0,
+        *,
+        ignore: Sequence[str] = (),
+    ) -> Replay:
+        """Answer the LLM calls of a block from a recording, with the times that it holds.
+
+        The order of calls does not matter, nor do identifiers and members such as ``user`` and
+        ``metadata``, nor UUIDs and moments in texts. Mocks of installed sessions and of this one
+        come first. A call that was never recorded raises `senytl.recordings.UnrecordedCallError`
+        in the code that made it, and shows what is nearest.
+
+        Args:
+            name: As for `record`.
+            speed: 2 is twice as fast as it was, 0.5 half as fast; None is without waiting.
+            ignore: Regular expressions of what else may differ in the texts of requests, such as
+                ``"Today is .*"``.
+
+        Returns:
+            A context manager, for sync and async code; or call its ``start`` and ``stop``.
+
+        Raises:
+            RecordingError: If there is no such recording, or it cannot be read.
+            ValueError: If an argument makes no sense.
+        """
+        from senytl.recordings import Replay
+        from senytl.recordings.naming import path_of
+
+        path = path_of(name, sys._getframe(1))
+        return Replay(path, speed=speed, ignore=ignore, mocks=self._answer_by_mocks)
+
+    def _answer_by_mocks(self, call: PendingCall) -> Answer | None:
+        """What this session's mocks, or those of the installed ones, answer."""
+        own = (self._rules, *(one.rules for one in reversed(_installed)))
+        for rules in dict.fromkeys(own):
+            reply = rules.answer(call)
+            if reply is not None:
+                return reply
+        return None
+
+    @property
+    def answerer(self) -> Answerer:
+        """Who answers calls for this session; a model server asks it for other processes."""
+        self._use_is_clear = True  # its mocks answer somebody, installed or not
+        return self._answers
 
     def __enter__(self) -> Self:
         self._was_installed.append(self._scope is not None)
@@ -111,16 +220,16 @@ class Senytl:
 
 
 class _Answers:
-    """What one session says to a call: its mocks' reply, or that there must be one."""
+    """What one session says to a call: its mocks' answer, or that there must be one."""
 
     def __init__(self, rules: MockRules, *, strict: bool) -> None:
         self.rules = rules
-        self._strict = strict
+        self.is_strict = strict
 
-    def answer(self, call: PendingCall) -> MockResponse | None:
+    def answer(self, call: PendingCall) -> Answer | None:
         __tracebackhide__ = True
         reply = self.rules.answer(call)
-        if reply is not None or not self._strict:
+        if reply is not None or not self.is_strict:
             return reply
         # Sessions that were installed before this one would be asked after it.
         others = [one for one in reversed(_installed) if one is not self]
@@ -128,6 +237,10 @@ class _Answers:
             reply = other.rules.answer(call)
             if reply is not None:
                 return reply
+        from senytl.recordings.replay import is_replaying
+
+        if is_replaying():  # asked later, it knows the call or says that it does not
+            return None
         prompt = read_prompt(call.request)
         mocks = [mock for one in (self, *others) for mock in one.rules.describe()]
         raise UnmockedCallError(call.model, prompt.last_user or prompt.text, mocks)

@@ -17,7 +17,7 @@ from google import genai
 from senytl import Senytl
 from senytl.capture import current_sink
 from senytl.mocking import MockExhaustedError, UnmockedCallError
-from senytl.models import LLMCallRecord, MockResponse, TokenUsage, ToolCall
+from senytl.models import LLMCallRecord, MockResponse, SenytlError, TokenUsage, ToolCall
 
 # google-genai derives its session from aiohttp's, of which aiohttp disapproves.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
@@ -287,3 +287,30 @@ def test_wrapping_a_wrapped_agent_gives_the_same() -> None:
     senytl = Senytl()
     agent = senytl.wrap(str.upper)
     assert senytl.wrap(agent) is agent
+
+
+def test_a_strict_session_with_mocks_that_is_not_installed_runs_no_agent() -> None:
+    senytl = Senytl(fallback="error")
+    senytl.mock("gpt-4o").respond("hi")
+    agent = senytl.wrap(lambda: chat(openai_client()))
+    with pytest.raises(SenytlError, match="has mocks and is not installed"):
+        agent.run()
+    with senytl:
+        assert agent.run().text == "hi"
+
+
+def test_a_session_with_mocks_that_is_not_installed_says_so_once() -> None:
+    senytl = Senytl()
+    agent = senytl.wrap(lambda: "answer")
+    assert agent.run().text == "answer"  # without mocks there is nothing to say
+    senytl.mock("gpt-4o").respond("hi")
+    with pytest.warns(UserWarning, match="has mocks and is not installed") as caught:
+        assert [agent.run().text for _ in range(2)] == ["answer"] * 2
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_session_that_answers_for_a_model_server_need_not_be_installed() -> None:
+    senytl = Senytl(fallback="error")
+    senytl.mock("gpt-4o").respond("hi")
+    assert senytl.answerer is not None
+    assert senytl.wrap(lambda: "answer").run().text == "answer"

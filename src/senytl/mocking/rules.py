@@ -1,36 +1,33 @@
-"""Mock rules: which reply answers which call."""
+"""Mock rules: which reply answers which call, and which fault strikes it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+from senytl.mocking.answers import Said
+from senytl.mocking.choosing import Choice, FaultRule, ReplyRule, RulesOfModel
+from senytl.mocking.draws import read_seed
 from senytl.mocking.errors import MockExhaustedError
+from senytl.mocking.faults import Fault, Limit
 from senytl.mocking.matching import Condition, ModelPattern
-from senytl.mocking.replies import Always, InTurn, Replies, Then, make_reply, read_reply
-from senytl.models import MockResponse, ToolCall
-from senytl.prompts import Prompt, compact_json, read_prompt
+from senytl.mocking.model import ModelMock
+from senytl.mocking.replies import Replies, Stated
+from senytl.models import MockResponse
+from senytl.prompts import compact_json
 
 if TYPE_CHECKING:
-    from senytl.capture import PendingCall
+    from senytl.capture.calls import Answer, PendingCall
 
-__all__ = ["MockRules", "ModelMock"]
+__all__ = ["MockRules"]
 
-_KEPT = 4096  # requests whose rule and tokens are remembered
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    model: ModelPattern
-    condition: Condition
-    replies: Replies
-
-    def __str__(self) -> str:
-        return f"{self.model.name} {self.condition}"
+_KEPT = 4096  # models, and requests, of which is remembered what was found for them
 
 
 class MockRules:
@@ -40,16 +37,27 @@ class MockRules:
     whose condition holds for the results of tools with which the prompt ends; else for the latest
     message of the user; else for the system prompt. Where none does, a rule without a
     condition answers, one with the model's own name before a glob. Where there is none of these,
-    the first whose condition holds anywhere in the prompt.
+    the first whose condition holds anywhere in the prompt. A condition that looks at no text, a
+    predicate, speaks of the call as a whole and is asked with the results of tools.
+
+    Faults are asked before that, in the order in which they were stated: those without a condition,
+    and those whose condition holds for one of the texts that were looked at for the reply.
 
     Stating a model and a condition anew replaces the earlier reply, so that a test may override
-    what a fixture states.
+    what a fixture states. Faults add up.
+
+    Args:
+        seed: What chance depends on: with the same seed and the same statements, the n-th call of
+            a rule has the same fate and the same times.
+
+    Raises:
+        ValueError: If the seed is no whole number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = read_seed(seed)
         self._lock = threading.Lock()
-        self._rules: tuple[_Rule, ...] = ()  # replaced, never changed: reading needs no lock
-        self._memo = _Memo()
+        self._stated = _Statements((), ())  # replaced, never changed: reading needs no lock
 
     def mock(self, model: str) -> ModelMock:
         """Begin to state what a model replies.
@@ -63,203 +71,171 @@ class MockRules:
         return ModelMock(self, ModelPattern(model))
 
     def state(self, model: ModelPattern, condition: Condition, replies: Replies) -> None:
-        """State a rule; one with the same model and condition is replaced, in its place."""
-        stated = _Rule(model, condition, replies)
+        """State replies; those with the same model and condition are replaced, in their place."""
         with self._lock:
-            rules = list(self._rules)
+            rules = list(self._stated.replies)
             for index, rule in enumerate(rules):
                 if (rule.model, rule.condition) == (model, condition):
-                    rules[index] = stated
+                    rules[index] = replace(rule, replies=replies)
                     break
             else:
-                rules.append(stated)
-            self._rules = tuple(rules)
-            self._memo = _Memo()
+                rule = ReplyRule(model, condition, replies, "")
+                rules.append(replace(rule, key=_key_of(rule, rules)))
+            self._stated = _Statements(tuple(rules), self._stated.faults)
+
+    def state_fault(
+        self, model: ModelPattern, condition: Condition, fault: Fault, limit: Limit
+    ) -> None:
+        """State a fault, after those that are stated already."""
+        with self._lock:
+            faults = self._stated.faults
+            rule = FaultRule(model, condition, fault, limit, "")
+            rule = replace(rule, key=_key_of(rule, faults))
+            self._stated = _Statements(self._stated.replies, (*faults, rule))
+
+    @property
+    def models(self) -> list[str]:
+        """The models that anything is stated for, as they were named, globs included."""
+        rules: list[ReplyRule | FaultRule] = [*self._stated.replies, *self._stated.faults]
+        return list(dict.fromkeys(rule.model.name for rule in rules))
 
     def describe(self) -> list[str]:
-        """The rules in words, in the order in which they were stated."""
-        return [str(rule) for rule in self._rules]
+        """The rules in words, in the order in which they were stated; faults follow replies."""
+        stated = self._stated
+        return [*map(str, stated.replies), *map(str, stated.faults)]
 
-    def answer(self, call: PendingCall) -> MockResponse | None:
+    def answer(self, call: PendingCall) -> Answer | None:
         """Answer a call; None where no rule holds for it.
 
         Raises:
             MockExhaustedError: If the rule that holds has no more replies.
+            MockError: If the function that is to reply gives no reply.
+            Exception: Whatever a predicate, or a function that is to reply, raises.
         """
-        memo, rules = self._memo, self._rules
-        if not rules:
+        stated = self._stated
+        if stated.is_empty:
             return None
-        # The model stands in the path, not in the body, of Gemini's calls.
-        body = f"{call.model}\n{compact_json(call.request)}"
-        digest = blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        try:
-            rule = memo.rules[digest]
-        except KeyError:
-            rule = _choose(rules, call)
-            memo.remember_rule(digest, rule)
-        if rule is None:
+        request = _Request(call)
+        choice = stated.choose(request)
+        for rule in choice.faults:
+            number = rule.limit.strikes(self._seed, rule.key)
+            if number is not None:
+                return self._fault(stated, request, choice.reply, rule, number)
+        if choice.reply is None:
             return None
-        reply = rule.replies.take()
-        if reply is None:
-            raise MockExhaustedError(str(rule), rule.replies.count)
-        if reply.usage is not None:
-            return reply
-        return memo.complete(digest, call, reply)
+        taken = choice.reply.replies.take()
+        if taken is None:
+            raise MockExhaustedError(str(choice.reply), choice.reply.replies.count)
+        number, reply = taken
+        return self._say(stated, request, reply, choice.reply.key, number)
 
-
-def _choose(rules: Iterable[_Rule], call: PendingCall) -> _Rule | None:
-    """The rule that answers a call, by the order that `MockRules` tells."""
-    stated = [rule for rule in rules if rule.model.matches(call.model)]
-    conditional = [rule for rule in stated if rule.condition]
-    if conditional:
-        prompt = read_prompt(call.request)
-        for text in (_results(prompt), prompt.last_user, _system(prompt)):
-            for rule in conditional if text else ():
-                if rule.condition.holds(text):
-                    return rule
-    defaults = [rule for rule in stated if not rule.condition]
-    if defaults:
-        return min(defaults, key=lambda rule: rule.model.is_glob)
-    if conditional:
-        return next((rule for rule in conditional if rule.condition.holds(prompt.text)), None)
-    return None
-
-
-def _results(prompt: Prompt) -> str:
-    """The results of tools at the prompt's end, or nothing where it ends otherwise.
-
-    They are asked first: the user's message is still the latest one of its kind, and the rule
-    that let the model call the tools for it would do so for ever.
-    """
-    newest = takewhile(lambda message: message.role == "tool", reversed(prompt.messages))
-    return "\n".join(reversed([message.text for message in newest]))
-
-
-def _system(prompt: Prompt) -> str:
-    return "\n".join(message.text for message in prompt.messages if message.role == "system")
-
-
-class _Memo:
-    """What was found for requests seen before, so that a fast load test is not slowed.
-
-    It dies with the list of rules that it was made for. Two threads may find the same thing at
-    once; that does no harm.
-    """
-
-    def __init__(self) -> None:
-        self.rules: dict[bytes, _Rule | None] = {}
-        # By the reply's identity; the reply is kept alive beside what became of it.
-        self._complete: dict[tuple[bytes, int], tuple[MockResponse, MockResponse]] = {}
-
-    def remember_rule(self, digest: bytes, rule: _Rule | None) -> None:
-        if len(self.rules) >= _KEPT:
-            self.rules.clear()
-        self.rules[digest] = rule
-
-    def complete(self, digest: bytes, call: PendingCall, reply: MockResponse) -> MockResponse:
-        """The reply with its tokens counted."""
-        key = (digest, id(reply))
-        found = self._complete.get(key)
-        if found is None:
-            from senytl.performance.tokens import count_usage
-
-            if len(self._complete) >= _KEPT:
-                self._complete.clear()
-            usage = count_usage(call.model, call.request, reply)
-            found = self._complete[key] = (reply, replace(reply, usage=usage))
-        return found[1]
-
-
-class ModelMock:
-    """What a mocked model replies; made by ``senytl.mock(model)``.
-
-    Every statement gives the mock of the model back, so that the next may follow::
-
-        senytl.mock("gpt-4").when(contains="hello").respond("Hi!").respond("I do not know.")
-    """
-
-    def __init__(
-        self, rules: MockRules, model: ModelPattern, condition: Condition | None = None
-    ) -> None:
-        self._rules = rules
-        self._model = model
-        self._condition = condition or Condition()
-
-    def when(self, *, contains: str | None = None, regex: str | None = None) -> ModelMock:
-        """State for which prompts the reply that follows is meant.
-
-        Both are looked for in results of tools that the prompt ends with, then in the latest
-        message of the user, then in the system prompt and the rest of what came after that
-        message, and in earlier messages only where no other reply is stated.
-
-        Args:
-            contains: A text in the prompt, upper and lower case distinguished.
-            regex: A regular expression, found anywhere in the prompt as by `re.search`.
-                Given both, both must hold; given neither, every prompt is meant.
-
-        Raises:
-            ValueError: If either is empty, or `regex` is no regular expression.
-        """
-        return ModelMock(self._rules, self._model, Condition(contains, regex))
-
-    def respond(
+    def _fault(
         self,
-        text: str | MockResponse = "",
-        *,
-        tools: str | Iterable[str] | Mapping[str, Mapping[str, Any]] = (),
-        tool_calls: Iterable[ToolCall | Mapping[str, Any]] = (),
-    ) -> ModelMock:
-        """State the reply to every call that the condition holds for.
+        stated: _Statements,
+        request: _Request,
+        reply_rule: ReplyRule | None,
+        rule: FaultRule,
+        number: int,
+    ) -> Answer:
+        def reply() -> Said | None:
+            """The reply that the fault comes upon; it is not taken, since nobody gets it whole."""
+            lost = None if reply_rule is None else reply_rule.replies.peek()
+            return None if lost is None else self._say(stated, request, lost, rule.key, number)
+
+        return rule.fault.strike(reply)
+
+    def _say(
+        self, stated: _Statements, request: _Request, reply: Stated, key: str, number: int
+    ) -> Said:
+        made = reply.made_for(request.call)
+        if made.response.usage is None:
+            said = stated.counted(request, made.response, keep=reply.is_constant)
+        else:
+            said = Said(made.response)
+        if made.timing is None:
+            return said
+        return Said(said.response, made.timing.pace_of(self._seed, key, number))
+
+
+def _key_of(rule: ReplyRule | FaultRule, others: Sequence[ReplyRule | FaultRule]) -> str:
+    """What tells a rule's chance from that of others, the same in every run."""
+    words = str(rule)
+    return f"{words} {sum(str(other) == words for other in others)}"
+
+
+class _Request:
+    """A call's request, with the digest by which equal ones are known; made where it is needed."""
+
+    __slots__ = ("_digest", "call")
+
+    def __init__(self, call: PendingCall) -> None:
+        self.call = call
+        self._digest: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        if self._digest is None:
+            # The model stands in the path, not in the body, of Gemini's calls.
+            body = f"{self.call.model}\n{compact_json(self.call.request)}"
+            encoded = body.encode("utf-8", "surrogatepass")
+            self._digest = blake2b(encoded, digest_size=16).digest()
+        return self._digest
+
+
+class _Statements:
+    """All rules, with what was found for requests seen before, so that a load test is not slowed.
+
+    Two threads may find the same thing at once; that does no harm.
+    """
+
+    def __init__(self, replies: tuple[ReplyRule, ...], faults: tuple[FaultRule, ...]) -> None:
+        self.replies = replies
+        self.faults = faults
+        self.is_empty = not (replies or faults)
+        self._of_models: dict[str, RulesOfModel] = {}
+        self._choices: dict[bytes, Choice] = {}
+        # By the response's identity; it is kept alive beside what became of it.
+        self._counted: dict[tuple[bytes, int], tuple[MockResponse, Said]] = {}
+
+    def choose(self, request: _Request) -> Choice:
+        """What holds for a call."""
+        call = request.call
+        rules = self._of_models.get(call.model)
+        if rules is None:
+            rules = RulesOfModel(call.model, self.replies, self.faults)
+            _keep(self._of_models, call.model, rules)
+        if rules.only_choice is not None:
+            return rules.only_choice
+        if not rules.by_request:
+            return rules.choose(call)
+        choice = self._choices.get(request.digest)
+        if choice is None:
+            choice = rules.choose(call)
+            _keep(self._choices, request.digest, choice)
+        return choice
+
+    def counted(self, request: _Request, response: MockResponse, *, keep: bool) -> Said:
+        """A response with its tokens counted, which comes at once.
 
         Args:
-            text: The text; or a whole `MockResponse`, which may state its token usage too.
-                Without one, the tokens are counted as those of a call without usage are.
-            tools: Tools that the model asks for: their names, or their arguments by name.
-            tool_calls: The same in full: `ToolCall`, a dict with ``name``, ``arguments`` and
-                ``id``, or OpenAI's form with ``function`` in it.
-
-        Returns:
-            The mock of the model, without the condition.
-
-        Raises:
-            ValueError: If the reply says nothing, or any part of it is not as described.
+            request: What was asked.
+            response: The response without usage.
+            keep: Whether the same object will come again.
         """
-        reply = make_reply(text, tools=tools, tool_calls=tool_calls)
-        return self._state(Always(reply), [reply])
-
-    def respond_sequence(
-        self,
-        replies: Iterable[str | MockResponse | Mapping[str, Any]],
-        *,
-        then: Then = "error",
-    ) -> ModelMock:
-        """State one reply after the other, each given once.
-
-        Args:
-            replies: Texts, `MockResponse` objects, or dicts of the keywords of `respond`.
-            then: What follows the last one: an error (``"error"``), the ``"last"`` again, or
-                all anew (``"cycle"``). A load test wants one of the latter two.
-
-        Returns:
-            The mock of the model, without the condition.
-
-        Raises:
-            ValueError: If there are none, or any of them is not as described.
-        """
-        if isinstance(replies, str | Mapping):
-            raise ValueError("respond_sequence takes a list of replies; use respond for one")
-        made = [read_reply(reply) for reply in replies]
-        return self._state(InTurn(made, then), made)
-
-    def _state(self, replies: Replies, made: Iterable[MockResponse]) -> ModelMock:
-        self._load_vocabulary(made)
-        self._rules.state(self._model, self._condition, replies)
-        return ModelMock(self._rules, self._model)
-
-    def _load_vocabulary(self, made: Iterable[MockResponse]) -> None:
-        """Load what counts the replies' tokens now, not inside the first call, which is timed."""
+        key = (request.digest, id(response)) if keep else None
+        found = None if key is None else self._counted.get(key)
+        if found is not None:
+            return found[1]
         from senytl.performance.tokens import count_usage
 
-        for reply in made:
-            if reply.usage is None:
-                count_usage(self._model.name, {"messages": []}, reply)
+        usage = count_usage(request.call.model, request.call.request, response)
+        said = Said(replace(response, usage=usage))
+        if key is not None:
+            _keep(self._counted, key, (response, said))
+        return said
+
+
+def _keep(kept: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(kept) >= _KEPT:
+        kept.clear()
+    kept[key] = value

@@ -68,8 +68,37 @@ def test_a_broken_regex_is_named_when_it_is_stated() -> None:
         Condition(regex="(a")
 
 
-@pytest.mark.parametrize("name", ["contains", "regex"])
+@pytest.mark.parametrize("name", ["contains", "regex", "tool_result"])
 @pytest.mark.parametrize("value", ["", 3])
 def test_what_is_no_text_is_refused(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"{name}=.*not empty"):
         Condition(**{name: value})  # type: ignore[arg-type]
+
+
+def test_results_of_tools_are_looked_at_beside_the_text() -> None:
+    condition = Condition(contains="weather", tool_result="sunny")
+    assert condition.holds("the weather", "it is sunny")
+    assert not condition.holds("the weather, sunny", "it is cloudy")
+    assert not condition.holds("the sea", "it is sunny")
+    assert Condition(tool_result="sunny").holds("", "it is sunny")
+
+
+def test_a_predicate_must_be_a_plain_function() -> None:
+    async def later(call: object) -> bool:
+        return True
+
+    with pytest.raises(ValueError, match=r"when\(predicate=...\) is 3; it must be a function"):
+        Condition(predicate=3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="is an async function; give a plain one"):
+        Condition(predicate=later)  # type: ignore[arg-type]
+
+
+def test_a_condition_says_what_it_asks() -> None:
+    def is_long(call: object) -> bool:
+        return True
+
+    condition = Condition("a", "b", "c", is_long)
+    words = "when(contains='a', regex='b', tool_result='c', predicate=is_long)"
+    assert str(condition) == words
+    assert str(Condition()) == "for any prompt"
+    assert all([Condition("a"), Condition(tool_result="c"), Condition(predicate=is_long)])
