@@ -7,7 +7,7 @@ has (collecting, writing and showing the figures) are those of `session.SessionR
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ from senytl.pytest_plugin import markers, options
 
 if TYPE_CHECKING:
     from senytl.pytest_plugin.fixture import Perf
+    from senytl.server import ModelServer
 
-__all__ = ["perf"]
+__all__ = ["perf", "senytl_server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from senytl.pytest_plugin.session import SessionReport
 
         config.pluginmanager.register(SessionReport(config, settings), "senytl-report")
+        if settings.record != "none":
+            from senytl.pytest_plugin.recorded import RecordedFiles
+
+            config.pluginmanager.register(RecordedFiles(config), "senytl-recorded")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,6 +53,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Read the test's marks, and leave to other plugins only what is theirs."""
     if isinstance(item, pytest.Function):
         markers.plan_test(item)
+        markers.plan_recording(item)
 
 
 @pytest.hookimpl(trylast=True)
@@ -108,3 +114,16 @@ def perf(request: pytest.FixtureRequest) -> Perf:
     from senytl.pytest_plugin.measuring import Attempt
 
     return Perf(Attempt.at(request.node))
+
+
+@pytest.fixture
+def senytl_server() -> Iterator[ModelServer]:
+    """A model server on 127.0.0.1, for an agent in another process.
+
+    `senytl_server.mock("gpt-4o").respond("Hello!")` states what it answers, `senytl_server.env`
+    are the environment variables that lead the agent's SDKs to it, `senytl_server.calls` are the
+    calls that it answered. In a measured test the agent's tokens and dollars count.
+    """
+    from senytl.pytest_plugin.serving import running_server
+
+    yield from running_server()

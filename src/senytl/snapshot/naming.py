@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["Place", "place_of"]
+__all__ = ["Place", "place_of", "safe_name", "test_file"]
 
 _FOLDER = ".snapshots"
 _UNSAFE = re.compile(r"[^a-z0-9_.\-\[\]]+", re.IGNORECASE)
@@ -45,7 +45,7 @@ class Place:
                 from the second place in the test on.
         """
         if name is not None:
-            return self.folder / f"{self.test}.{_safe(name, name)}.json"
+            return self.folder / f"{self.test}.{safe_name(name, name)}.json"
         with _lock:
             sites = _sites.setdefault((self.folder, self.test), [])
             if self.site not in sites:
@@ -67,26 +67,26 @@ def place_of(frame: FrameType) -> Place:
         file, _, test = node.partition("::")
         base, bracket, parameters = test.partition("[")
         base = base.replace("::", ".")
-        path = _find(file, code_file)
-        return Place(_folder(path), _safe(base + bracket + parameters, base), site)
+        path = test_file(file, code_file)
+        return Place(_folder(path), safe_name(base + bracket + parameters, base), site)
     path = Path(code_file)
     if not path.is_file():  # an interactive session, or code without a file
         path = Path.cwd() / "interactive"
     name = frame.f_code.co_qualname.replace(".<locals>", "").replace("<module>", "module")
-    return Place(_folder(path), _safe(name, name), site)
+    return Place(_folder(path), safe_name(name, name), site)
 
 
-def _find(file: str, code_file: str) -> Path:
+def test_file(file: str, code_file: str) -> Path:
     """The test's file, which pytest names relative to a folder that it does not tell."""
     roots = (*Path(code_file).parents, Path.cwd(), *Path.cwd().parents)
     return next((root / file for root in roots if (root / file).is_file()), Path.cwd() / file)
 
 
 def _folder(path: Path) -> Path:
-    return path.parent / _FOLDER / _safe(path.stem, "")
+    return path.parent / _FOLDER / safe_name(path.stem, "")
 
 
-def _safe(name: str, caseless: str) -> str:
+def safe_name(name: str, caseless: str) -> str:
     """The name as a file's, different for different names.
 
     Args:
