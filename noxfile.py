@@ -11,7 +11,9 @@ import shutil
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "tests", "examples"]
+nox.options.sessions = [
+    "lint", "types", "tests", "examples", "sdks_newest", "sdks_frameworks",
+]  # fmt: skip
 nox.options.error_on_missing_interpreters = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -30,6 +32,16 @@ def run_tests(session: nox.Session) -> None:
     session.run("npm", "ci", "--prefix", "tests/node", "--no-audit", "--no-fund", external=True)
     # One process: tests of timing on a busy machine would only measure each other.
     session.run("pytest", *session.posargs)
+
+
+def run_sdks(session: nox.Session, environment: str) -> None:
+    """Call models through each SDK, and compare docs/reference/sdks.md with what came of it."""
+    install_group(session, f"sdks-{environment}")
+    found = f"build/sdks-{environment}.json"
+    switches = {"SENYTL_COMPAT": environment, "SENYTL_COMPAT_OUT": found}
+    session.run("pytest", "tests/compat/test_cells.py", *session.posargs, env=switches)
+    if not session.posargs:  # which may leave rows out
+        session.run("python", "-m", "tests.compat.table", "check", found)
 
 
 @nox.session
@@ -74,3 +86,15 @@ def examples_lowest(session: nox.Session) -> None:
     """The examples on the lowest pytest that is supported, beside no other plugin."""
     session.install("-e", ".[examples]", LOWEST_PYTEST)
     session.run("pytest", "examples", *session.posargs)
+
+
+@nox.session
+def sdks_newest(session: nox.Session) -> None:
+    """The providers' newest SDKs, and the table of what is seen of them."""
+    run_sdks(session, "newest")
+
+
+@nox.session
+def sdks_frameworks(session: nox.Session) -> None:
+    """Agent frameworks and the SDKs that they are held to, and the table of those."""
+    run_sdks(session, "frameworks")
