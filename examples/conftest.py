@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mocked_model import mock_model
 from openai import AsyncOpenAI, OpenAI
-from support_agent import AsyncSupportAgent, SupportAgent
+from support_agent import AsyncSupportAgent, StreamingSupportAgent, SupportAgent
 
 from senytl import Senytl
 
@@ -21,6 +21,11 @@ def senytl():
 @pytest.fixture(scope="session")
 def agent(senytl):
     return senytl.wrap(SupportAgent(OpenAI(api_key="not used: the model is mocked")))
+
+
+@pytest.fixture
+def streaming_agent(senytl):
+    return senytl.wrap(StreamingSupportAgent(OpenAI(api_key="not used: the model is mocked")))
 
 
 @pytest.fixture

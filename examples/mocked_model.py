@@ -22,3 +22,11 @@ def mock_model(senytl):
     model.when(contains="return").respond(
         MockResponse("You can return any book within 30 days.", usage=TokenUsage(84, 11))
     )
+    # It takes its time: 80 ms to the first token, then 200 tokens a second, give or take a tenth.
+    model.when(contains="open").respond(
+        "We are open from nine to six, and until eight on Thursdays. On Sundays we read.",
+        usage=TokenUsage(82, 21),
+        ttft=0.08,
+        tokens_per_second=200,
+        jitter=0.1,
+    )

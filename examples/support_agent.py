@@ -85,3 +85,21 @@ class AsyncSupportAgent:
                 await asyncio.sleep(DATABASE_SECONDS)
                 messages.append(tool_result(call, order_state(number)))
         raise RuntimeError(f"no answer after {ROUNDS} rounds")
+
+
+class StreamingSupportAgent:
+    """Answers word by word, for questions that take no look at an order."""
+
+    def __init__(self, client=None):
+        self.client = client or OpenAI()
+
+    def run(self, question):
+        stream = self.client.chat.completions.create(
+            model=MODEL,
+            messages=first_messages(question),
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        for chunk in stream:
+            if chunk.choices:
+                yield chunk.choices[0].delta.content or ""

@@ -42,6 +42,16 @@ def test_cost_of_an_answer(agent):
     performance.assert_cost_under(cents=2, per_request=False)
 
 
+# A streamed answer: how soon it begins, how steadily it comes, and how many requests are good.
+@pytest.mark.benchmark(iterations=10, warmup=1)
+@pytest.mark.sla(avg_ttft=0.5, avg_tpot=0.1, goodput=0.9)
+@pytest.mark.goodput(latency=2.0, ttft=0.5)
+def test_streamed_answer(streaming_agent):
+    response = streaming_agent.run("When are you open?")
+
+    expect(response).to_contain("Thursdays")
+
+
 # An async agent needs no plugin and no setting.
 @pytest.mark.benchmark(iterations=20, warmup=1)
 @pytest.mark.sla(max_latency=1.0)

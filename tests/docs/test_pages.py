@@ -157,8 +157,10 @@ def test_links_lead_somewhere(page: Page) -> None:
 def test_names_of_options_and_metrics_exist(page: Page, pytestconfig: pytest.Config) -> None:
     for option in set(re.findall(r"--senytl-[a-z-]+", page.text)):
         pytestconfig.getoption(option)
-    # A property of JUnit's is named senytl_<metric>.
-    for name in set(re.findall(r"\bsenytl_(\w+)", page.text)) - set(all_metrics()):
+    # A property of JUnit's is named senytl_<metric>, a fixture senytl_server, a marker
+    # senytl_recording.
+    known = {*all_metrics(), "server", "recording"}
+    for name in set(re.findall(r"\bsenytl_(\w+)", page.text)) - known:
         pytestconfig.getini(f"senytl_{name}")
     for mark in re.findall(r"mark\.sla\(([^)]*)\)", page.text):
         names = set(re.findall(r"(\w+)=", mark)) - {"metric"}

@@ -33,7 +33,7 @@ def test_examples_pass_and_show_the_report(examples: Path) -> None:
         "--senytl-perf-report=report.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout
     session = json.loads((examples.parent / "report.json").read_text(encoding="utf-8"))
     tests = {test["nodeid"].rpartition("::")[2]: test for test in session["tests"]}
     assert set(tests) == set(re.findall(r"::(test_\w+)", done.stdout)) >= {"test_under_load"}
@@ -45,6 +45,12 @@ def test_examples_pass_and_show_the_report(examples: Path) -> None:
     assert tests["test_order_lookup"]["tokens"]["avg_per_request"] == 248
     assert tests["test_order_lookup"]["requests"]["total"] == 50
     assert tests["test_conversation"]["tokens"]["total"] == 95 + 248 + 95
+    # Eighty milliseconds to the first token, five for each of the others, a tenth more or less.
+    streaming = tests["test_streamed_answer"]["streaming"]
+    assert streaming["streams"] == streaming["timed"] == 10
+    assert 0.07 < streaming["ttft"]["p50"] < 0.3
+    assert 0.004 < streaming["tpot"]["p50"] < 0.05
+    assert tests["test_streamed_answer"]["goodput"]["good"] == 10
     assert tests["test_under_load"]["users"] == 20
     assert tests["test_under_load"]["requests"]["total"] >= 20
 
