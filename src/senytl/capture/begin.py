@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar, Token
 from types import TracebackType
 
@@ -9,7 +10,7 @@ from senytl.capture.cassettes import is_cassette_active
 from senytl.capture.exchange import Exchange, Target
 from senytl.capture.playback import Playback
 from senytl.capture.recognition import recognise
-from senytl.capture.scope import ask, may_answer, observers_of_new_call, sink_of_new_call
+from senytl.capture.scope import ask, listeners_of_new_call, may_answer
 
 __all__ = ["Sending", "Target", "ask_for", "begin"]
 
@@ -37,9 +38,7 @@ def begin(target: Target) -> Exchange | None:
         if recognise(target.host, target.path, target.query, target.body) is None:
             return None
         outer.disown()
-    sink = sink_of_new_call()
-    observers = observers_of_new_call()
-    answers = may_answer()
+    sink, observers, answers = listeners_of_new_call()
     if sink is None and not observers and not answers:
         return None
     # A body that is no bytes may be changed by its owner meanwhile.
@@ -91,7 +90,7 @@ class Sending:
         traceback: TracebackType | None,
     ) -> None:
         self._exchange.is_sending = False
-        if is_cassette_active() and not self._exchange.mocked:
+        if "vcr" in sys.modules and is_cassette_active() and not self._exchange.mocked:
             self._exchange.timing_valid = False
         try:  # noqa: SIM105  # suppress() would cost every call another microsecond
             _outer.reset(self._token)

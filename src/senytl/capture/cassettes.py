@@ -6,15 +6,11 @@ times of the reply mean nothing.
 
 from __future__ import annotations
 
-import sys
-
 __all__ = ["is_cassette_active"]
 
 
 def is_cassette_active() -> bool:
-    """Whether a cassette of vcrpy is in use now."""
-    if "vcr" not in sys.modules:
-        return False
+    """Whether a cassette of vcrpy is in use now; to be asked only where `vcr` is imported."""
     from http.client import HTTPConnection
 
     # Whatever libraries it patches beside it, vcrpy puts a class of its own in this place, and the

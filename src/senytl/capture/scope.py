@@ -18,8 +18,8 @@ __all__ = [
     "ask",
     "carries_context",
     "is_open",
+    "listeners_of_new_call",
     "may_answer",
-    "observers_of_new_call",
     "open_scope",
     "sink_of_new_call",
 ]
@@ -134,9 +134,9 @@ def sink_of_new_call() -> CallSink | None:
     return None if _unattributed is None else slot_of(_unattributed)
 
 
-def observers_of_new_call() -> tuple[Callable[[Exchange], None], ...]:
-    """Who is told of a call that starts now, when it has ended."""
-    return _observers
+def listeners_of_new_call() -> tuple[CallSink | None, tuple[Callable[[Exchange], None], ...], bool]:
+    """Who gets a call that starts now, who is told of it, and whether anybody may answer it."""
+    return sink_of_new_call(), _observers, bool(_answerers)
 
 
 def carries_context() -> bool:

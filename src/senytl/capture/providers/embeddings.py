@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,18 +14,18 @@ from senytl.models import MockResponse
 __all__ = ["WholeReplies"]
 
 
-class WholeReplies:
+class WholeReplies(ABC):
     """The part of a wire format that a format without streams need not fill in."""
 
     framing = SSE
 
+    @abstractmethod
     def read_reply(self, document: Mapping[str, Any]) -> Reply:
         """Read a reply."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_reply(self, response: MockResponse, call: PendingCall) -> dict[str, Any]:
         """Write a reply."""
-        raise NotImplementedError
 
     def read_events(self, events: Iterable[Event]) -> Reply:
         """Read the only event there can be: the reply itself."""
