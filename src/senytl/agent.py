@@ -80,19 +80,14 @@ class WrappedAgent:
         Raises:
             Exception: What the agent raises, unchanged.
         """
-        return self._run(self._entry, args, kwargs)
-
-    def _run(self, entry: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if self._before_run is not None:
-            self._before_run()
-        return _measure(entry, args, kwargs)
+        return _measure(self._entry, args, kwargs, self._before_run)
 
     def __getattr__(self, name: str) -> Any:
         if name in type(self).__slots__:  # an instance that was not initialised, as copying makes
             raise AttributeError(name)
         value = getattr(self.raw_agent, name)
         if name in _MEASURED and callable(value):
-            return lambda *args, **kwargs: self._run(value, args, kwargs)
+            return lambda *args, **kwargs: _measure(value, args, kwargs, self._before_run)
         return value
 
     def __repr__(self) -> str:
@@ -183,7 +178,11 @@ class _Run:
         return SenytlResponse(text, raw, duration, self.calls)
 
 
-def _measure(entry: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _measure(
+    entry: Callable[..., Any], args: Any, kwargs: Any, before: Callable[[], None] | None
+) -> Any:
+    if before is not None:
+        before()
     run = _Run()
     text: str | None = None
     try:

@@ -233,8 +233,9 @@ class Exchange:
         failed = self.error is not None or (status is not None and status >= 400)
         if failed:  # SDKs that try again close a refusal unread
             note_failure(self.target.body, self._sink, self.attempt, ended)
-        for observe in self._observers:
-            observe(self)
+        if self._observers and self.is_llm_call:
+            for observe in self._observers:
+                observe(self)
         if self._is_recognised:
             self.target.body = None  # it was read already
         if self._sink is not None:

@@ -167,6 +167,12 @@ def test_a_call_made_to_answer_another_shows_that_the_other_went_to_an_agent(
         with httpx2.Client() as client:
             return httpx2.Response(200, json=client.post(server.url(), json=question).json())
 
-    with httpx2.Client(transport=httpx2.MockTransport(agent)) as client:
+    told: list[str] = []
+    with (
+        open_scope(observer=lambda exchange: told.append(str(exchange.call.request))),
+        httpx2.Client(transport=httpx2.MockTransport(agent)) as client,
+    ):
         client.post("http://agent/v1/chat/completions", json=chat)
     assert sink.only.request["messages"][0]["content"] == "The real one"
+    assert len(told) == 1
+    assert "The real one" in told[0]
