@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from senytl.models import ErrorKind, TokenSource
-from senytl.performance.gaps import Gaps
+from senytl.performance.distribution import Distribution
 
 if TYPE_CHECKING:
     from senytl.models import LLMCallRecord
@@ -95,7 +95,7 @@ class CallColumns:
         self.tools = array("i")
         self.flags = array("H")
         self._error = array("b")
-        self.gaps = Gaps()
+        self.gaps = Distribution()
 
     def __len__(self) -> int:
         return len(self.request)

@@ -7,13 +7,24 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Rows", "Series", "mean", "percentile", "percentiles", "values"]
+__all__ = [
+    "Column",
+    "Rows",
+    "Series",
+    "in_order",
+    "largest",
+    "mean",
+    "percentile",
+    "percentiles",
+    "smallest",
+    "values",
+]
 
 T = TypeVar("T")
 
 
-class _Column(Sequence[T]):
-    """What the two kinds of sequence share: equality with any sequence, and a short repr."""
+class Column(Sequence[T]):
+    """What the kinds of sequence here share: equality with any sequence, and a short repr."""
 
     __slots__ = ()
 
@@ -30,7 +41,7 @@ class _Column(Sequence[T]):
         return f"{type(self).__name__}([{shown}{more}])"
 
 
-class Series(_Column[float]):
+class Series(Column[float]):
     """Read-only floats at 8 bytes each, and 8 more once a percentile was asked for.
 
     Args:
@@ -79,7 +90,7 @@ class Series(_Column[float]):
         return self._values[index]
 
 
-class Rows(_Column[T], Generic[T]):
+class Rows(Column[T], Generic[T]):
     """Read-only objects that are made from columns when they are asked for.
 
     Args:
@@ -119,8 +130,21 @@ def values(rows: Sequence[Any], attribute: str) -> Iterable[Any]:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean of at least one number."""
-    return math.fsum(values) / len(values)
+    """The arithmetic mean of at least one number; what knows its `total` is not added up again."""
+    total: float | None = getattr(values, "total", None)
+    return (math.fsum(values) if total is None else total) / len(values)
+
+
+def smallest(values: Sequence[float]) -> float:
+    """The smallest of at least one number; what knows its own is not searched."""
+    known: float | None = getattr(values, "smallest", None)
+    return min(values) if known is None else known
+
+
+def largest(values: Sequence[float]) -> float:
+    """The largest of at least one number; what knows its own is not searched."""
+    known: float | None = getattr(values, "largest", None)
+    return max(values) if known is None else known
 
 
 def percentile(ordered: Sequence[float], quantile: float) -> float:
@@ -142,8 +166,12 @@ def percentile(ordered: Sequence[float], quantile: float) -> float:
 
 
 def percentiles(values: Sequence[float], *quantiles: float) -> list[float]:
-    """Percentiles of numbers in any order; what has an `ordered` form is sorted only once."""
-    ordered: Sequence[float] | None = getattr(values, "ordered", None)
-    if ordered is None:
-        ordered = sorted(values)
+    """Percentiles of numbers in any order."""
+    ordered = in_order(values)
     return [percentile(ordered, quantile) for quantile in quantiles]
+
+
+def in_order(values: Sequence[float]) -> Sequence[float]:
+    """Numbers in ascending order; what has an `ordered` form is sorted only once."""
+    ordered: Sequence[float] | None = getattr(values, "ordered", None)
+    return sorted(values) if ordered is None else ordered

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from senytl.performance.series import Rows, Series, percentile, percentiles
+from senytl.performance.series import Rows, Series, largest, mean, percentile, percentiles, smallest
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,13 @@ def test_columns_are_joined_to_one_series() -> None:
     assert series == [3.0, 1.0, 2.0]
     assert percentiles(series, 0.5) == [2.0]
     assert Series.join([]) == []
+
+
+def test_ends_and_mean_are_what_a_sequence_knows_of_itself() -> None:
+    class Knowing(list[float]):
+        smallest, largest, total = 1.0, 9.0, 12.0
+
+    plain = [4.0, 2.0, 6.0]
+    assert (smallest(plain), largest(plain), mean(plain)) == (2.0, 6.0, 4.0)
+    knowing = Knowing([0.0, 0.0, 0.0])
+    assert (smallest(knowing), largest(knowing), mean(knowing)) == (1.0, 9.0, 4.0)

@@ -8,7 +8,7 @@ from typing import Any
 from senytl.performance.metric import Direction, Metric
 from senytl.performance.metric.reliability import nothing_ended
 from senytl.performance.metric.units import write_count, write_figure
-from senytl.performance.series import mean, percentiles
+from senytl.performance.series import largest, mean, percentiles, smallest
 
 __all__ = ["LatencyMetrics"]
 
@@ -72,7 +72,7 @@ class LatencyMetrics:
     p90_latency = _at(0.90)
     p95_latency = _at(0.95)
     p99_latency = _at(0.99)
-    min_latency = _latency("The smallest", min)
-    max_latency = _latency("The largest", max)
+    min_latency = _latency("The smallest", smallest)
+    max_latency = _latency("The largest", largest)
     avg_failed_latency = _failed("The arithmetic mean", mean)
-    max_failed_latency = _failed("The largest", max)
+    max_failed_latency = _failed("The largest", largest)
