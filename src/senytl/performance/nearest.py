@@ -13,7 +13,10 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     The order of the words does not matter: ``latency_p95`` is near ``p95_latency``.
     """
-    by_words = {_words(known): known for known in names}
+    written = {known.replace("_", ""): known for known in names}
+    if (known := written.get(name.lower().replace("_", ""))) is not None:
+        return known
+    by_words = {_words(known): known for known in written.values()}
     near = difflib.get_close_matches(_words(name), by_words, n=1)
     return by_words[near[0]] if near else None
 

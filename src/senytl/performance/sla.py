@@ -1,20 +1,31 @@
-"""SLAs: limits on metrics, how they are judged, and the error that names every violation."""
+"""SLAs: limits on metrics, how they are judged, and the errors that name what does not hold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from senytl.models import MisuseError, PerformanceError
+from senytl.performance.confidence import DEFAULT_CONFIDENCE, fewest_for_upper_end
+from senytl.performance.doubts import doubt
 from senytl.performance.metric import Direction, find_metric
-from senytl.performance.metric.units import write_beside, write_change, write_figure
+from senytl.performance.metric.units import write_figure, write_outcome
 
 if TYPE_CHECKING:
+    from senytl.performance.metric import Metric
     from senytl.performance.metrics import PerformanceMetrics
 
-__all__ = ["SLA", "Judgement", "SLAViolationError", "enforce", "judge", "slas_from_limits"]
+__all__ = [
+    "SLA",
+    "InconclusiveError",
+    "Judgement",
+    "SLAViolationError",
+    "enforce",
+    "judge",
+    "slas_from_limits",
+]
 
 
 _ROUNDING = 1e-9
@@ -30,16 +41,21 @@ class SLA:
         metric: The metric's name, an attribute of `PerformanceMetrics`.
         limit: In the metric's unit.
         implied: Whether nobody stated it; then it is worth mention only where it does not hold.
+        confidence: Between 0 and 1: the limit must hold for the whole confidence interval of the
+            figure, at 0.95 for the one that holds the true figure in 95 % of all runs. None asks
+            for the figure alone.
 
     Raises:
         UnknownMetricError: If no metric has that name.
         MisuseError: If no run could be judged by the limit: not a finite number, negative, or a
-            share above 1. It is a ValueError too.
+            share above 1; or if the confidence makes no sense, or the metric has no interval. It
+            is a ValueError too.
     """
 
     metric: str
     limit: float
     implied: bool = False
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         metric = find_metric(self.metric)
@@ -54,11 +70,14 @@ class SLA:
                 f"the limit of {self.metric} is {self.limit}; it is a share, so it lies "
                 f"between 0 and {metric.at_most:g}"
             )
+        if self.confidence is not None:
+            _check_confidence(metric, self.limit, self.confidence)
 
     def __str__(self) -> str:
         metric = find_metric(self.metric)
         sign = "<=" if metric.direction is Direction.LOWER else ">="
-        return f"{self.metric} {sign} {write_figure(self.limit, metric.unit)}"
+        sure = "" if self.confidence is None else f" at {self.confidence * 100:.10g} % confidence"
+        return f"{self.metric} {sign} {write_figure(self.limit, metric.unit)}{sure}"
 
     def judge(self, run: PerformanceMetrics) -> Judgement:
         """Hold this limit against a run."""
@@ -66,11 +85,22 @@ class SLA:
         actual = metric.measure(run)
         if actual is None or math.isnan(actual):
             return Judgement(self, None, False, metric.missing(run))
-        held = self.allows(actual)
-        why = metric.why(run)
+        interval = metric.interval(run, self.confidence or DEFAULT_CONFIDENCE)
+        if interval is not None:
+            # Of two requests the slowest is the least that p99 may be, and lies above its estimate.
+            interval = min(interval[0], actual), max(interval[1], actual)
+        judgement = Judgement(self, actual, False, metric.why(run), interval)
+        held = self.allows(judgement.decisive)
+        why = judgement.why
         if self.implied and not held:
             why += ". No SLA says how many may fail; state one, such as success_rate=0.95"
-        return Judgement(self, actual, held, why)
+        if math.isinf(judgement.decisive) and metric.quantile is not None:
+            count, noun = metric.population(run)
+            fewest = fewest_for_upper_end(metric.quantile, self.confidence or DEFAULT_CONFIDENCE)
+            why += (
+                f"; the interval has no upper end below {fewest:,} {noun}s, and there are {count:,}"
+            )
+        return replace(judgement, held=held, why=why)
 
     def allows(self, actual: float) -> bool:
         """Whether a figure keeps this limit."""
@@ -81,6 +111,28 @@ class SLA:
         return actual < self.limit if lower else actual > self.limit
 
 
+def _check_confidence(metric: Metric[float], limit: float, confidence: object) -> None:
+    name = metric.name
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
+        raise MisuseError(f"the confidence for {name} is {confidence!r}; it must be a number")
+    if not 0 < confidence < 1:
+        raise MisuseError(
+            f"the confidence for {name} is {confidence}; it lies between 0 and 1, "
+            "such as 0.95 for 95 %"
+        )
+    if not metric.has_interval:
+        raise MisuseError(
+            f"{name} has no confidence interval, and so no confidence can be asked of it: "
+            "percentiles have one, and rates such as success_rate; state this limit apart"
+        )
+    unreachable = 0.0 if metric.direction is Direction.LOWER else 1.0
+    if metric.is_rate and limit == unreachable:
+        raise MisuseError(
+            f"no number of requests can show with {confidence * 100:.10g} % confidence that {name} "
+            f"is {limit:g}; leave room, or leave the confidence out"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came of holding an SLA against a run.
@@ -88,24 +140,50 @@ class Judgement:
     Args:
         sla: The limit.
         actual: The figure; None where it was not measured.
-        held: Whether the figure keeps the limit; a figure that was not measured never does.
+        held: Whether the figure keeps the limit, and its interval too where the SLA asks for that;
+            a figure that was not measured never does.
         why: The figures behind it, or what was not measured.
+        interval: The confidence interval of a percentile or a rate, with infinity for an open
+            end; at the confidence that the SLA asks for, else at 95 %. None for other metrics.
+        doubt: Why that says little, because the load generator may be to blame; empty where there
+            is no doubt. What is in doubt neither holds nor is violated: it is inconclusive.
     """
 
     sla: SLA
     actual: float | None
     held: bool
     why: str
+    interval: tuple[float, float] | None = None
+    doubt: str = ""
+
+    @property
+    def decisive(self) -> float:
+        """What the limit is held against: the figure, or the end of its interval.
+
+        NaN where it was not measured.
+        """
+        if self.actual is None:
+            return math.nan
+        if self.sla.confidence is None or self.interval is None:
+            return self.actual
+        lower = find_metric(self.sla.metric).direction is Direction.LOWER
+        return self.interval[1] if lower else self.interval[0]
 
     def __str__(self) -> str:
         if self.actual is None:
             return f"{self.sla}: not measured; {self.why}"
         metric = find_metric(self.sla.metric)
-        figure = write_beside(self.actual, self.sla.limit, metric.unit)
-        if self.held:
-            return f"{self.sla}: {figure}"
-        change = write_change(self.actual, self.sla.limit, metric.unit)
-        return f"{self.sla}: {figure} ({change}); {self.why}"
+        outcome = write_outcome(
+            self.actual,
+            self.sla.limit,
+            metric.unit,
+            held=self.held,
+            decisive=self.decisive,
+            interval=self.interval,
+            confidence=self.sla.confidence or DEFAULT_CONFIDENCE,
+        )
+        text = f"{self.sla}: {outcome}" if self.held else f"{self.sla}: {outcome}; {self.why}"
+        return f"{text}; inconclusive: {self.doubt}" if self.doubt else text
 
 
 class SLAViolationError(PerformanceError, AssertionError):
@@ -114,33 +192,75 @@ class SLAViolationError(PerformanceError, AssertionError):
     Args:
         violations: The judgements that did not hold, in the order in which they were stated.
         name: The test's name.
+        inconclusive: Judgements of the same run that say nothing, because of the load generator.
 
     Attributes:
         violations: The same, as a tuple.
+        inconclusive: The same, as a tuple.
     """
 
-    def __init__(self, violations: Iterable[Judgement], name: str = "") -> None:
+    def __init__(
+        self,
+        violations: Iterable[Judgement],
+        name: str = "",
+        inconclusive: Iterable[Judgement] = (),
+    ) -> None:
         self.violations = tuple(violations)
+        self.inconclusive = tuple(inconclusive)
         self.name = name
-        if len(self.violations) == 1:
-            message = str(self.violations[0])
-        else:
-            metrics = ", ".join(one.sla.metric for one in self.violations)
-            lines = (f"  {one}" for one in self.violations)
-            message = "\n".join([f"{len(self.violations)} SLAs violated: {metrics}", *lines])
-        super().__init__(message)
+        lines = [_listed(self.violations, "violated")]
+        if self.inconclusive:
+            lines.append(_listed(self.inconclusive, "inconclusive", always_headed=True))
+        super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[type, tuple[tuple[Judgement, ...], str]]:
-        return type(self), (self.violations, self.name)
+    def __reduce__(self) -> tuple[type, tuple[tuple[Judgement, ...], str, tuple[Judgement, ...]]]:
+        return type(self), (self.violations, self.name, self.inconclusive)
 
 
-# Where users import it from, and what tracebacks and pytest's summary call it.
+class InconclusiveError(SLAViolationError):
+    """SLAs of a load test can be judged neither way, because its generator was the bottleneck.
+
+    It is a violation too, of the demand that limits be shown to hold: whoever handles those
+    handles this.
+
+    Args:
+        inconclusive: Those that are in doubt.
+        name: The test's name.
+
+    Attributes:
+        violations: Those of them whose figure does not keep the limit.
+    """
+
+    def __init__(self, inconclusive: Iterable[Judgement], name: str = "") -> None:
+        doubtful = tuple(inconclusive)
+        super().__init__((one for one in doubtful if not one.held), name, doubtful)
+        self.args = (_listed(doubtful, "inconclusive"),)
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Judgement, ...], str]]:  # type: ignore[override]
+        return type(self), (self.inconclusive, self.name)
+
+
+def _listed(judgements: tuple[Judgement, ...], what: str, *, always_headed: bool = False) -> str:
+    if len(judgements) == 1 and not always_headed:
+        return str(judgements[0])
+    metrics = ", ".join(one.sla.metric for one in judgements)
+    count = f"{len(judgements)} SLA{'' if len(judgements) == 1 else 's'}"
+    return "\n".join([f"{count} {what}: {metrics}", *(f"  {one}" for one in judgements)])
+
+
+# Where users import them from, and what tracebacks and pytest's summary call them.
 SLAViolationError.__module__ = "senytl.performance"
+InconclusiveError.__module__ = "senytl.performance"
 
 
-def slas_from_limits(limits: Mapping[str, float]) -> list[SLA]:
-    """SLAs from limits by metric name, as the marker, the ini option and `perf.sla` give them."""
-    return [SLA(metric, limit) for metric, limit in limits.items()]
+def slas_from_limits(limits: Mapping[str, float], confidence: float | None = None) -> list[SLA]:
+    """SLAs from limits by metric name, as the ini option and `perf.sla` give them.
+
+    Args:
+        limits: The limits.
+        confidence: What all of them must hold with; see `SLA`.
+    """
+    return [SLA(metric, limit, confidence=confidence) for metric, limit in limits.items()]
 
 
 def judge(
@@ -156,32 +276,43 @@ def judge(
         ended_early: Whether an error ended the run; what was not measured then follows from that,
             and is left out.
     """
-    outcomes = []
+    places = []
     for sla in dict.fromkeys(slas):
         outcome = sla.judge(run)
         if (sla.implied and outcome.held) or (ended_early and outcome.actual is None):
             continue
         known = [one.sla for one in run.judgements]
         if sla in known:
-            run.judgements[known.index(sla)] = outcome
+            place = known.index(sla)
+            run.judgements[place] = outcome
         else:
+            place = len(known)
             run.judgements.append(outcome)
-        outcomes.append(outcome)
-    return outcomes
+        places.append(place)
+    # One limit may settle what another leaves in doubt, so all are judged by now.
+    for place in places:
+        outcome = run.judgements[place]
+        run.judgements[place] = replace(outcome, doubt=doubt(outcome, run) or "")
+    return [run.judgements[place] for place in places]
 
 
 def enforce(run: PerformanceMetrics, slas: Iterable[SLA]) -> None:
     """Judge SLAs, and raise all that do not hold together.
 
     Raises:
-        SLAViolationError: If a figure breaks its limit; figures that were not measured are
-            listed with it.
+        SLAViolationError: If a figure breaks its limit; figures that were not measured, and those
+            that are in doubt, are listed with it.
         PerformanceError: If none is broken, but a figure was not measured.
+        InconclusiveError: If nothing else is wrong, but a figure is in doubt, and the run does not
+            allow that.
     """
     __tracebackhide__ = True
-    broken = [one for one in judge(run, slas) if not one.held]
-    if not broken:
-        return
+    outcomes = judge(run, slas)
+    doubtful = [one for one in outcomes if one.doubt]
+    broken = [one for one in outcomes if not one.held and not one.doubt]
     if any(one.actual is not None for one in broken):
-        raise SLAViolationError(broken, run.name)
-    raise PerformanceError("\n".join(str(one) for one in broken))
+        raise SLAViolationError(broken, run.name, doubtful)
+    if broken:
+        raise PerformanceError("\n".join(str(one) for one in [*broken, *doubtful]))
+    if doubtful and not run.allow_inconclusive:
+        raise InconclusiveError(doubtful, run.name)

@@ -66,8 +66,8 @@ def test_a_request_is_good_if_it_succeeded_and_keeps_all_limits() -> None:
     with pytest.raises(SLAViolationError) as caught:
         enforce(metrics, [SLA("goodput", 0.9)])
     assert str(caught.value) == (
-        "goodput >= 90 %: 40 % (50 percentage points short); 2 of 5 requests kept all limits: "
-        "1 failed, 1 over latency 2.000 s, 1 over ttft 0.500 s"
+        "goodput >= 90 %: 40 % (50 percentage points short; 95 % confidence: 12 to 77 %); "
+        "2 of 5 requests kept all limits: 1 failed, 1 over latency 2.000 s, 1 over ttft 0.500 s"
     )
 
 

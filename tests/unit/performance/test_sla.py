@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from senytl.models import PerformanceError
+from senytl.models import MisuseError, PerformanceError
 from senytl.performance import SLA, CostEstimate, PerformanceMetrics, SLAViolationError
 from senytl.performance.cautions import caution
 from senytl.performance.metric import UnknownMetricError
@@ -193,3 +193,107 @@ def test_a_figure_is_written_in_the_unit_of_its_tiny_limit() -> None:
     assert str(judgement).startswith(
         "max_latency <= 1.0 µs: 2,390.0 µs (2,389.0 µs over, 2,390 times the limit); "
     )
+
+
+def test_a_percentile_is_told_with_its_interval() -> None:
+    run = PerformanceMetrics(latencies=[number / 500 for number in range(1001)])
+    judgement = SLA("p95_latency", 1.5).judge(run)
+    low, high = judgement.interval or (0.0, 0.0)
+    assert (low, high) == pytest.approx((1.872, 1.928))
+    assert str(judgement).startswith(
+        "p95_latency <= 1.500 s: 1.900 s (0.400 s over, 26.7 %; 95 % confidence: 1.872 to "
+        "1.928 s); p50 1.000 s, "
+    )
+    assert str(SLA("p95_latency", 2.0).judge(run)) == (
+        "p95_latency <= 2.000 s: 1.900 s (95 % confidence: 1.872 to 1.928 s)"
+    )
+
+
+def test_an_interval_that_has_no_end_says_so() -> None:
+    run = PerformanceMetrics(latencies=[1.0, 2.0, 3.0])
+    assert SLA("p95_latency", 9.0).judge(run).interval == (2.0, math.inf)
+    assert "(95 % confidence: 2.000 s or more)" in str(SLA("p95_latency", 9.0).judge(run))
+    assert str(SLA("p50_latency", 9.0).judge(run)) == "p50_latency <= 9.000 s: 2.000 s"
+
+
+def test_an_interval_holds_the_figure() -> None:
+    # Of two, p99 is at least the slower with 98 % certainty, and the interpolated figure is less.
+    judgement = SLA("p99_latency", 9.0).judge(PerformanceMetrics(latencies=[1.0, 2.0]))
+    assert judgement.interval == (judgement.actual, math.inf)
+
+
+@pytest.mark.parametrize("metric", ["avg_latency", "max_latency", "throughput_rps"])
+def test_figures_that_are_neither_percentile_nor_rate_have_no_interval(
+    run: PerformanceMetrics, metric: str
+) -> None:
+    assert SLA(metric, 1.0).judge(run).interval is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "held"), [(1.89, False), (1.9, False), (1.92, False), (1.928, True), (1.93, True)]
+)
+def test_a_confidence_demands_that_the_limit_holds_for_the_whole_interval(
+    limit: float, held: bool
+) -> None:
+    run = PerformanceMetrics(latencies=[number / 500 for number in range(1001)])
+    judgement = SLA("p95_latency", limit, confidence=0.95).judge(run)
+    assert judgement.actual == pytest.approx(1.9)
+    assert judgement.held is held
+
+
+def test_a_confidence_of_a_share_looks_at_its_lower_end() -> None:
+    run = PerformanceMetrics(latencies=[0.1] * 95, failed_latencies=[0.1] * 5)
+    assert SLA("success_rate", 0.95).judge(run).held
+    assert not SLA("success_rate", 0.95, confidence=0.95).judge(run).held
+    assert SLA("success_rate", 0.88, confidence=0.95).judge(run).held
+    assert SLA("error_rate", 0.12, confidence=0.95).judge(run).held
+    assert not SLA("error_rate", 0.11, confidence=0.95).judge(run).held
+
+
+def test_an_interval_that_breaks_its_limit_says_by_how_much() -> None:
+    run = PerformanceMetrics(latencies=[number / 500 for number in range(1001)])
+    assert str(SLA("p95_latency", 1.92, confidence=0.95).judge(run)).startswith(
+        "p95_latency <= 1.920 s at 95 % confidence: 1.900 s (95 % confidence: 1.872 to 1.928 s, "
+        "0.008 s over, 0.4 %); p50 1.000 s, "
+    )
+
+
+def test_a_confidence_that_so_little_data_cannot_give_is_a_violation() -> None:
+    run = PerformanceMetrics(latencies=[1.0] * 50)
+    with pytest.raises(SLAViolationError) as caught:
+        enforce(run, [SLA("p95_latency", 9.0, confidence=0.95)])
+    assert str(caught.value) == (
+        "p95_latency <= 9.000 s at 95 % confidence: 1.000 s (95 % confidence: 1.000 s or more); "
+        "p50 1.000 s, p95 1.000 s, max 1.000 s over 50 successful requests; the interval has no "
+        "upper end below 72 requests, and there are 50"
+    )
+    run.latencies = [1.0] * 72
+    enforce(run, [SLA("p95_latency", 9.0, confidence=0.95)])
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "confidence", "message"),
+    [
+        ("p95_latency", 1.0, 0, "between 0 and 1"),
+        ("p95_latency", 1.0, 1.0, "between 0 and 1"),
+        ("p95_latency", 1.0, 95, "between 0 and 1, such as 0.95"),
+        ("p95_latency", 1.0, math.nan, "between 0 and 1"),
+        ("p95_latency", 1.0, "0.95", "must be a number"),
+        ("p95_latency", 1.0, True, "must be a number"),
+        ("avg_latency", 1.0, 0.95, "avg_latency has no confidence interval"),
+        ("total_cost", 1.0, 0.95, "percentiles have one, and rates such as success_rate"),
+        ("success_rate", 1.0, 0.95, "no number of requests can show"),
+        ("error_rate", 0.0, 0.95, "no number of requests can show"),
+    ],
+)
+def test_a_confidence_that_makes_no_sense_is_refused(
+    metric: str, limit: float, confidence: float, message: str
+) -> None:
+    with pytest.raises(MisuseError, match=message):
+        SLA(metric, limit, confidence=confidence)
+
+
+def test_the_same_limit_with_and_without_a_confidence_are_two() -> None:
+    run = PerformanceMetrics(latencies=[number / 500 for number in range(1001)])
+    outcomes = judge(run, [SLA("p95_latency", 1.92), SLA("p95_latency", 1.92, confidence=0.95)])
+    assert [one.held for one in outcomes] == [True, False]

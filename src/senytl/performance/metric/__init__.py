@@ -9,13 +9,15 @@ report. To add metrics: a class in a file of its own, and its name among the bas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from senytl.models import MisuseError
+from senytl.performance.confidence import percentile_interval, rate_interval
 from senytl.performance.nearest import nearest
+from senytl.performance.series import in_order
 
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
@@ -58,6 +60,10 @@ class Metric(Generic[Number]):
         quantile: From 0 to 1, for a percentile.
         population: Of how many of what a percentile is, as a noun in the singular; the
             successful requests unless it is given.
+        sample: The values that a percentile is taken over, in any order; the latencies of
+            successful requests unless it is given.
+        trials: What a rate is the share of, for its confidence interval: how many count, and of
+            how many that are independent of each other.
         at_most: The largest limit that makes sense, for shares of a whole.
         stored: Whether it may be assigned; its formula then reads the run's ``__dict__``.
         doc: What the figure is, in a sentence.
@@ -75,6 +81,8 @@ class Metric(Generic[Number]):
         doc: str,
         quantile: float | None = None,
         population: Callable[[Any], tuple[int, str]] | None = None,
+        sample: Callable[[Any], Sequence[float]] = lambda run: run.latencies,
+        trials: Callable[[Any], tuple[int, int]] | None = None,
         at_most: float | None = None,
         stored: bool = False,
     ) -> None:
@@ -86,6 +94,8 @@ class Metric(Generic[Number]):
         self.why = why
         self.__doc__ = doc
         self._population = population
+        self._sample = sample
+        self._trials = trials
         self._formula: Callable[[Any], Number | None] = formula
         self._absent: Number = absent
         self._missing = missing
@@ -124,6 +134,32 @@ class Metric(Generic[Number]):
         if self._population is not None:
             return self._population(run)
         return len(run.latencies), "request"
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is the share of independent trials that came out one way."""
+        return self._trials is not None
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether it has a confidence interval: percentiles and rates do."""
+        return self.is_rate or self.quantile is not None
+
+    def interval(self, run: PerformanceMetrics, confidence: float) -> tuple[float, float] | None:
+        """The confidence interval of a figure that was measured, with infinity for an open end.
+
+        Args:
+            run: The run.
+            confidence: Between 0 and 1; 0.95 for 95 %.
+
+        Returns:
+            None if this metric has none.
+        """
+        if self._trials is not None:
+            return rate_interval(*self._trials(run), confidence)
+        if self.quantile is None:
+            return None
+        return percentile_interval(in_order(self._sample(run)), self.quantile, confidence)
 
     def missing(self, run: PerformanceMetrics) -> str:
         """What was not measured in a run that has no such figure."""

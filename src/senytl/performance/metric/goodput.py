@@ -68,6 +68,10 @@ class GoodputMetrics:
         absent=math.nan,
         missing=_missing,
         why=_why,
+        trials=lambda run: (
+            run.request_verdicts.good,
+            run.request_verdicts.good + run.request_verdicts.bad,
+        ),
         at_most=1.0,
         doc="The share of requests that succeeded and kept all limits stated for each, of those "
         "that can be judged.",

@@ -149,6 +149,7 @@ class LLMCallMetrics:
         absent=math.nan,
         missing=no_llm_call,
         why=_outcome_why,
+        trials=lambda run: (_failed(run), run.llm_calls),
         at_most=1.0,
         doc="The share of LLM calls that failed.",
     )

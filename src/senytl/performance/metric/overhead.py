@@ -44,6 +44,7 @@ def _overhead(
         why=_why,
         quantile=quantile,
         population=lambda run: (len(run.agent_overheads), "request"),
+        sample=lambda run: run.agent_overheads,
         doc=f"{what} of the successful requests' times without an LLM call in flight.",
     )
 

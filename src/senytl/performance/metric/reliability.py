@@ -59,6 +59,7 @@ class ReliabilityMetrics:
         absent=math.nan,
         missing=nothing_ended,
         why=_why,
+        trials=lambda run: (run.total_requests - run.failed_requests, run.total_requests),
         at_most=1.0,
         doc="The share of requests that succeeded; interrupted ones are left out.",
     )
@@ -71,6 +72,7 @@ class ReliabilityMetrics:
         absent=math.nan,
         missing=nothing_ended,
         why=_why,
+        trials=lambda run: (run.failed_requests, run.total_requests),
         at_most=1.0,
         doc="The share of requests that failed; interrupted ones are left out.",
     )

@@ -63,6 +63,7 @@ def _times(
             why=why,
             quantile=quantile,
             population=lambda run: (len(values(run)), noun),
+            sample=values,
             doc=doc,
         )
 

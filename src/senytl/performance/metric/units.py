@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["write_beside", "write_change", "write_count", "write_figure"]
+__all__ = [
+    "write_beside",
+    "write_change",
+    "write_count",
+    "write_figure",
+    "write_interval",
+    "write_outcome",
+]
 
 
 def write_figure(value: float | None, unit: str, digits: int = 3) -> str:
@@ -84,3 +91,64 @@ def write_change(actual: float, limit: float, unit: str) -> str:
     if actual >= 10 * limit:
         return f"{difference} {side}, {_precise(actual / limit, 0, 3)} times the limit"
     return f"{difference} {side}, {abs(actual - limit) / limit * 100:.1f} %"
+
+
+def write_interval(low: float, high: float, unit: str) -> str:
+    """``2.10 to 2.80 s``, ``2.100 s or more``; empty where both ends are open.
+
+    It has as many decimals as it takes to show its width by two digits.
+
+    Args:
+        low: The lower end; minus infinity where it is open.
+        high: The upper end; infinity where it is open.
+        unit: A unit of `senytl.performance.metric.Metric`.
+    """
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(high):
+        return f"{write_figure(low, unit)} or more"
+    if math.isinf(low):
+        return f"{write_figure(high, unit)} or less"
+    scale, suffix = 1.0, unit
+    if unit == "ratio":
+        scale, suffix = 100.0, "%"
+    elif unit == "s" and _is_tiny(high):
+        scale, suffix = 1e6, "µs"
+    width = (high - low) * scale
+    decimals = min(max(1 - math.floor(math.log10(width)), 0), 9) if width > 0 else 3
+    return f"{low * scale:,.{decimals}f} to {high * scale:,.{decimals}f} {suffix}"
+
+
+def write_outcome(
+    actual: float,
+    limit: float,
+    unit: str,
+    *,
+    held: bool,
+    decisive: float,
+    interval: tuple[float, float] | None,
+    confidence: float,
+) -> str:
+    """``2.412 s (0.412 s over, 20.6 %; 95 % confidence: 2.10 to 2.80 s)``.
+
+    Where the end of the interval is what misses the limit, by how much stands behind that.
+
+    Args:
+        actual: The figure.
+        limit: What it is held against.
+        unit: The unit of both.
+        held: Whether the limit holds.
+        decisive: What the limit was held against: the figure, or an end of its interval.
+        interval: Its ends, infinity where one is open; None where there is none.
+        confidence: That of the interval, between 0 and 1.
+    """
+    notes = []
+    if not held and math.isfinite(decisive):
+        notes.append(write_change(decisive, limit, unit))
+    if interval is not None and (ends := write_interval(*interval, unit)):
+        notes.append(f"{confidence * 100:.10g} % confidence: {ends}")
+    if decisive != actual:
+        notes.reverse()
+    figure = write_beside(actual, limit, unit)
+    separator = "; " if decisive == actual else ", "
+    return f"{figure} ({separator.join(notes)})" if notes else figure
