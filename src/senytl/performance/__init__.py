@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from senytl.performance.pricing import CostEstimate, UnknownModelError, estimate_cost
     from senytl.performance.report import generate_report
     from senytl.performance.request_limits import goodput
-    from senytl.performance.sla import SLA, SLAViolationError
+    from senytl.performance.sla import SLA, InconclusiveError, SLAViolationError
     from senytl.performance.tokens import extract_token_usage
+    from senytl.performance.user import CurrentUser, current_user
 
 _HOMES = {
     "PerformanceError": "senytl.models",
@@ -58,13 +59,18 @@ _HOMES = {
     "goodput": "senytl.performance.request_limits",
     "generate_report": "senytl.performance.report",
     "SLA": "senytl.performance.sla",
+    "InconclusiveError": "senytl.performance.sla",
     "SLAViolationError": "senytl.performance.sla",
     "extract_token_usage": "senytl.performance.tokens",
+    "CurrentUser": "senytl.performance.user",
+    "current_user": "senytl.performance.user",
 }
 
 __all__ = [
     "SLA",
     "CostEstimate",
+    "CurrentUser",
+    "InconclusiveError",
     "MemorySnapshot",
     "PerformanceError",
     "PerformanceMetrics",
@@ -80,6 +86,7 @@ __all__ = [
     "assert_token_usage_under",
     "benchmark",
     "capture_memory_snapshot",
+    "current_user",
     "estimate_cost",
     "extract_token_usage",
     "generate_report",

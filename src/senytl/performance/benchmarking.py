@@ -126,7 +126,7 @@ class _Measurement:
 
     def bodies(self) -> Iterator[_Body]:
         """The bodies to run, one after the other; the warm-up first."""
-        warmup = Recorder(self._run, counts=False)
+        warmup = Recorder(self._run, counts=False, user=self._recorder.user)
         for _ in range(self._plan.warmup):
             yield _Body(warmup)
         for iteration in range(1, self._plan.iterations + 1):

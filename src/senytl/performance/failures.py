@@ -19,10 +19,12 @@ def is_failure(error: BaseException) -> bool:
     """Whether an exception that leaves a body says that the agent failed.
 
     A broken SLA does not: the request ended, and the limit on it did not hold. What ends a test
-    or the session (a skip, an interruption) says nothing about the agent either.
+    or the session (a skip, an interruption, the end of its budget) says nothing about the agent
+    either.
     """
     if isinstance(error, (PerformanceError, *_outcome("_pytest.outcomes", "Exit"),
-                          *_outcome("unittest.case", "SkipTest"))):  # fmt: skip
+                          *_outcome("unittest.case", "SkipTest"),
+                          *_outcome("senytl.performance.spending", "BudgetError"))):  # fmt: skip
         return False
     return isinstance(error, (Exception, *_outcome("_pytest.outcomes", "Failed")))
 

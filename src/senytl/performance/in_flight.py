@@ -67,8 +67,10 @@ def agent_overheads(requests: EndedRequests, calls: CallColumns) -> array[float]
     return array(
         "d",
         (
-            max(0.0, latency - busy[number])
+            max(0.0, latency - requests.lags[number] - busy[number])
             for number, latency in enumerate(requests.latencies)
-            if not requests.failed[number] and not (called[number] and math.isnan(began[number]))
+            if not requests.failed[number]
+            and not math.isnan(latency)
+            and not (called[number] and math.isnan(began[number]))
         ),
     )

@@ -50,6 +50,7 @@ class Totals:
         unpriced_models: Models without a price, in alphabetical order.
         sources: Calls by who counted their tokens.
         guessed: Calls to a real model whose tokens are an estimate.
+        call_costs: Dollars of each call; NaN for one without a price.
         own_tokens: Tokens of each request's own calls, without those that were left over.
         own_costs: Dollars of them; NaN for a request with a call without a price.
     """
@@ -59,6 +60,7 @@ class Totals:
     unpriced_models: tuple[str, ...] = ()
     sources: dict[TokenSource, int] = field(default_factory=dict)
     guessed: int = 0
+    call_costs: Sequence[float] = ()
     own_tokens: Sequence[int] = ()
     own_costs: Sequence[float] = ()
 
@@ -126,6 +128,7 @@ class CallLedger:
         sums = [array("q", bytes(8 * requests)) for _ in TOKEN_COLUMNS]
         dollars = [array("d", bytes(8 * requests)) for _ in _COST_COLUMNS]
         own_tokens, own_costs = array("q", bytes(8 * requests)), array("d", bytes(8 * requests))
+        call_costs = array("d")
         unpriced_requests: set[int] = set()
         unpriced_models: set[str] = set()
         models = list(calls.models)
@@ -145,6 +148,7 @@ class CallLedger:
                 service_tier=model.service_tier,
                 timestamp=None if model.slot is None else model.slot * SLOT_SECONDS,
             )
+            call_costs.append(float("nan") if cost is None else cost.total_cost)
             if cost is None:
                 unpriced_requests.add(request)
                 unpriced_models.add(model.asked_for)
@@ -167,6 +171,7 @@ class CallLedger:
             unpriced_models=tuple(sorted(unpriced_models)),
             sources={SOURCES[number]: counts[number] for number in sorted(counts)},
             guessed=calls.count(Flag.GUESSED),
+            call_costs=call_costs,
             own_tokens=own_tokens,
             own_costs=own_costs,
         )

@@ -11,6 +11,7 @@ from senytl.performance.metric.cost import CostMetrics
 from senytl.performance.metric.goodput import GoodputMetrics
 from senytl.performance.metric.latency import LatencyMetrics
 from senytl.performance.metric.llm_calls import LLMCallMetrics
+from senytl.performance.metric.load import LoadMetrics
 from senytl.performance.metric.memory import MemoryMetrics
 from senytl.performance.metric.overhead import OverheadMetrics
 from senytl.performance.metric.reliability import ReliabilityMetrics
@@ -22,14 +23,19 @@ from senytl.performance.series import Series
 
 if TYPE_CHECKING:
     from senytl.models import TokenSource, TokenUsage
+    from senytl.performance.load.health import GeneratorHealth
     from senytl.performance.memory import MemorySnapshot
     from senytl.performance.pricing import CostEstimate
     from senytl.performance.sla import Judgement
+    from senytl.performance.timeline import Timeline
 
 __all__ = ["LEAK_THRESHOLD", "SUCCESS_METRICS", "PerformanceMetrics", "RequestError"]
 
 LEAK_THRESHOLD = 0.20
 """The growth of memory above which a run is said to leak, unless a limit is given."""
+
+_MOST_NAMED = 3
+"""How many users that hung are named in a warning."""
 
 SUCCESS_METRICS = frozenset(("success_rate", "error_rate", "failed_requests"))
 """The metrics of which an SLA says how many requests may fail."""
@@ -62,6 +68,7 @@ class PerformanceMetrics(
     CostMetrics,
     LLMCallMetrics,
     ReliabilityMetrics,
+    LoadMetrics,
     GoodputMetrics,
     MemoryMetrics,
 ):
@@ -111,6 +118,17 @@ class PerformanceMetrics(
         llm_errors_by_kind: LLM calls that failed, by the kind of error, the most frequent first.
         agent_overheads: Seconds of each successful request in which no LLM call was in flight.
         request_verdicts: What came of the limits that are stated for each request.
+        service_times: Seconds of each successful request from its actual start; only of a load
+            whose requests have an intended one, from which its latency counts.
+        start_lags: Seconds by which each request of such a load started late.
+        dropped_starts: How many starts such a load did not make, because no user was free.
+        timed_out_requests: How many of the failed requests took longer than the load's timeout.
+        abandoned_users: Users that hung when the load was over, and where they did.
+        generator: How well the load generator kept time; None for anything but a load test.
+        timeline: A load test over time.
+        plan: What a load test was to do, in a line.
+        ended_early: Why a load test was ended before its time, if by a limit or a budget.
+        allow_inconclusive: Whether a verdict that the load generator makes doubtful is no failure.
         judgements: The SLAs that were checked, and how.
         name: The test's name, its node id under pytest.
         kind: ``"benchmark"``, ``"load_test"``, or empty for figures made by hand.
@@ -153,6 +171,17 @@ class PerformanceMetrics(
     llm_errors_by_kind: dict[str, int] = field(default_factory=dict)
     agent_overheads: Sequence[float] = field(default_factory=Series)
     request_verdicts: Goodput = field(default_factory=Goodput)
+    service_times: Sequence[float] = field(default_factory=Series)
+    start_lags: Sequence[float] = field(default_factory=Series)
+    # Fields of the run and metrics at once: the metrics have the formulas.
+    dropped_starts: int = 0
+    timed_out_requests: int = 0
+    abandoned_users: list[str] = field(default_factory=list)
+    generator: GeneratorHealth | None = None
+    timeline: Timeline | None = None
+    plan: str = ""
+    ended_early: str | None = None
+    allow_inconclusive: bool = False
     judgements: list[Judgement] = field(default_factory=list)
     name: str = ""
     kind: str = ""
@@ -170,13 +199,17 @@ class PerformanceMetrics(
     def verdict(self) -> str:
         """``"failed"`` if an SLA does not hold or an error ended the test, else ``"passed"``.
 
-        A load test whose requests failed has failed too, unless an SLA says how many may.
+        A load test whose requests failed has failed too, unless an SLA says how many may. It is
+        ``"inconclusive"`` where nothing failed, but the load generator makes an SLA doubtful.
         """
-        if self.failure is not None or not all(one.held for one in self.judgements):
+        broken = any(not one.held and not one.doubt for one in self.judgements)
+        if self.failure is not None or broken:
             return "failed"
         allowed = any(one.sla.metric in SUCCESS_METRICS for one in self.judgements)
         unexpected = self.kind == "load_test" and self.failed_requests > 0 and not allowed
-        return "failed" if unexpected else "passed"
+        if unexpected:
+            return "failed"
+        return "inconclusive" if any(one.doubt for one in self.judgements) else "passed"
 
     @property
     def warnings(self) -> list[str]:
@@ -234,11 +267,28 @@ class PerformanceMetrics(
                 f"{verdicts.undetermined:,} of {requests} {verb} not part of goodput: {figures} "
                 "not measured"
             )
+        if self.ended_early is not None:
+            notes.append(f"the load was ended before its time: {self.ended_early}")
+        if self.abandoned_users:
+            shown = "; ".join(self.abandoned_users[:_MOST_NAMED])
+            more = ", ..." if len(self.abandoned_users) > _MOST_NAMED else ""
+            users = write_count(len(self.abandoned_users), "user")
+            notes.append(f"{users} left behind, still busy when the load was over: {shown}{more}")
         if self.interrupted_requests:
             notes.append(
                 f"{write_count(self.interrupted_requests, 'request')} had not ended when the load "
                 "was over; not among the requests above"
             )
+        if self.dropped_starts:
+            notes.append(
+                f"{write_count(self.dropped_starts, 'start')} of the load were dropped, since no "
+                "user was free: the load was lighter than planned"
+            )
+        if self.generator is not None:
+            from senytl.performance.load.health import note_on
+
+            if late := note_on(self.generator, self.p95_latency):
+                notes.append(late)
         if weak := caution(self.judgements, self):
             notes.append(weak)
         return notes

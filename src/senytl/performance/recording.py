@@ -9,7 +9,6 @@ the body then ends by `end_body`.
 from __future__ import annotations
 
 import math
-from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,9 @@ from senytl.models import LLMCallRecord, MisuseError, PerformanceError
 from senytl.performance.failures import count_error, is_failure, is_interruption
 from senytl.performance.ledger import CallLedger
 from senytl.performance.request import Request, RequestNotes, calls_of
+from senytl.performance.request_columns import Columns, RequestColumns
 from senytl.performance.slots import Block, Slot
+from senytl.performance.user import CurrentUser
 
 if TYPE_CHECKING:
     from senytl.capture import CallSink
@@ -47,7 +48,7 @@ _current_block: ContextVar[Block | None] = ContextVar("senytl_block", default=No
 """The innermost block that `Recorder.measured` measures in this context."""
 
 
-class Recorder:
+class Recorder(RequestColumns):
     """The requests of one user, in the order in which they ended.
 
     Its life: `entered` around the user's work; for each body `begin_body`, then `end_body`, or,
@@ -58,14 +59,20 @@ class Recorder:
     Args:
         run: The run that it is part of.
         counts: False for warm-up: nothing is kept, and assertions are not checked.
+        user: Whose requests they are; a benchmark has one user.
 
     Attributes:
+        lag: By how much the body started later than was intended, in seconds. It is part of the
+            latency, and no part of the service time.
+        timed_out: How many of the failed requests took too long.
         under_way: The runs of wrapped agents that have begun in its body's context.
         unended_runs: How many of them had not ended when their body had.
     """
 
     __slots__ = (
+        "_bodies",
         "_calls",
+        "_committed",
         "_last_places",
         "_late",
         "_notes",
@@ -78,20 +85,27 @@ class Recorder:
         "body_start",
         "counts",
         "errors",
-        "failed_latencies",
+        "intends",
         "interrupted",
-        "latencies",
+        "lag",
         "run",
+        "timed_out",
         "touched",
         "under_way",
         "unended_runs",
+        "user",
     )
 
-    def __init__(self, run: Run, *, counts: bool = True) -> None:
+    def __init__(self, run: Run, *, counts: bool = True, user: CurrentUser | None = None) -> None:
+        super().__init__()
         self.run = run
         self.counts = counts
-        self.latencies = array("d")
-        self.failed_latencies = array("d")
+        self.user = user or CurrentUser(0)
+        self.user.recorders.append(self)
+        self.intends = False
+        self.lag = 0.0
+        self.timed_out = 0
+        self._bodies = self._committed = 0
         self.errors: Counter[tuple[str, str]] = Counter()
         self.interrupted = 0
         self.touched = False
@@ -110,9 +124,24 @@ class Recorder:
         self._notes = RequestNotes()
 
     @property
-    def ended(self) -> int:
-        """How many requests have ended, in bodies that have ended."""
-        return len(self.latencies) + len(self.failed_latencies)
+    def bodies(self) -> int:
+        """How many bodies have ended, by themselves or by an error."""
+        return self._bodies + self.ended - self._committed
+
+    @property
+    def calls(self) -> int:
+        """How many LLM calls were seen in bodies that have ended, and after them."""
+        return len(self._calls) + len(self._late)
+
+    def forget(self) -> tuple[Columns, Columns] | None:
+        """Forget single requests, between two bodies; gives what `hand_over` does.
+
+        None where single requests are needed, since LLM calls belong to them.
+        """
+        if self.calls or self._pending or self._last_places:
+            return None
+        self._notes = RequestNotes()
+        return self.hand_over()
 
     @contextmanager
     def entered(self) -> Iterator[Recorder]:
@@ -151,6 +180,7 @@ class Recorder:
         """
         requests, calls = self._requests, self._pending
         self._requests, self._pending, self.touched = [], [], False
+        self._bodies += 1
         if self.under_way:  # such as one whose coroutine nobody awaited
             if error is None or not is_interruption(error):
                 self.unended_runs += len(self.under_way)
@@ -160,6 +190,8 @@ class Recorder:
         self._seconds_stopped_before = self._stopped_seconds
         if requests:
             requests[-1].calls = requests[-1].calls + calls
+            requests[0].latency += self.lag
+            requests[0].lag = self.lag
             if error is not None and is_failure(error):
                 requests[-1].error = error
             elif error is not None and is_interruption(error):
@@ -170,24 +202,30 @@ class Recorder:
         else:
             failure = error if error is not None and is_failure(error) else None
             began = self.body_start - stopped
-            latency = end - self.body_start
-            requests.append(Request(latency, failure, calls, began=began, ended=end))
+            latency = end - self.body_start + self.lag
+            requests.append(Request(latency, failure, calls, began=began, ended=end, lag=self.lag))
         if self._slotted_again:
             self._slotted_again = False
             self._last_places[self.ended] = len(requests) - 1
         for request in requests:
             self._commit(request)
+        if self.intends and requests:
+            self.start_lags.append(self.lag)
 
     def _commit(self, request: Request) -> None:
         number = self.ended
         for call in request.calls:
             self._calls.add(number, call)
         self._notes.note(number, request)
+        self._committed += 1
         if request.error is None:
             self.latencies.append(request.latency)
+            if self.intends:
+                self.service_times.append(request.latency - request.lag)
             return
         self.failed_latencies.append(request.latency)
-        if isinstance(request.error, BaseException) and self.run.first_failure is None:
+        is_first = self.run.first_failure is None and self.counts
+        if is_first and isinstance(request.error, BaseException):
             self.run.first_failure = request.error
         count_error(self.errors, request.error)
 
@@ -347,8 +385,10 @@ class Recorder:
     def so_far(self, now: float) -> Recorder:
         """A copy in which the body that still runs has ended `now`."""
         copy = Recorder(self.run)
-        copy.latencies = self.latencies[:]
-        copy.failed_latencies = self.failed_latencies[:]
+        copy.intends = self.intends
+        copy.lag = self.lag
+        self.copy_columns_to(copy)
+        copy.timed_out = self.timed_out
         copy.errors = Counter(self.errors)
         copy.unended_runs = self.unended_runs
         copy._calls.extend(self._calls, 0)
@@ -371,7 +411,7 @@ class Recorder:
 
     def add_requests_to(self, requests: EndedRequests) -> None:
         """Append the requests that have ended, in the order of their numbers."""
-        self._notes.add_to(requests, self.latencies, self.failed_latencies)
+        self._notes.add_to(requests, self.forgotten, self.latencies, self.failed_latencies)
 
     def merge_into(self, ledger: CallLedger, offset: int) -> None:
         """Hand the calls over, with requests numbered from `offset` on.

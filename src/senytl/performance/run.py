@@ -17,13 +17,17 @@ from senytl.performance.failures import describe_error, fold_errors, is_interrup
 from senytl.performance.ledger import CallLedger, Totals
 from senytl.performance.metrics import SUCCESS_METRICS, PerformanceMetrics, RequestError
 from senytl.performance.recording import Recorder
+from senytl.performance.request_columns import COLUMNS
 from senytl.performance.series import Series
-from senytl.performance.sla import SLA, SLAViolationError, enforce, judge
+from senytl.performance.sla import SLA, SLAViolationError, enforce, judge, slas_from_limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from senytl.models import LLMCallRecord
+    from senytl.performance.load.figures import LoadFigures
+    from senytl.performance.load.progress import LoadProgress
+    from senytl.performance.user import CurrentUser
 
 __all__ = ["Kind", "Run", "RunSettings", "current_settings"]
 
@@ -42,6 +46,9 @@ class RunSettings:
             may fail.
         carry_context: Whether an agent's own threads get the context of what starts them.
         place: Where a limit that does not hold is blamed on, if its own place is not known.
+        allow_inconclusive: Whether a verdict that the load generator makes doubtful is no failure.
+        on_progress: Told how a load test goes, some times a second, by a thread of its own.
+        on_progress_end: Called when there is no more to tell, by the thread of the test.
         on_start: Called with the run when it has started.
         on_finish: Called with the figures when they are known, before any SLA is judged.
     """
@@ -52,6 +59,9 @@ class RunSettings:
     requires_success: bool = False
     carry_context: bool = True
     place: Place | None = None
+    allow_inconclusive: bool = False
+    on_progress: Callable[[LoadProgress], None] | None = None
+    on_progress_end: Callable[[], None] | None = None
     on_start: Callable[[Run], None] | None = None
     on_finish: Callable[[PerformanceMetrics], None] | None = None
 
@@ -119,23 +129,24 @@ class Run:
         concurrent_users: Users of a load test.
 
     Attributes:
+        settings: What surrounds it.
         entered: The recorders whose bodies run now.
-        released_at: When the users of a load test were released, by `clock`.
+        counts_from: When requests of a load test began to count, by `clock`.
         first_failure: What the first request that failed raised.
     """
 
     def __init__(self, name: str, kind: Kind, *, concurrent_users: int = 0) -> None:
-        self._settings = current_settings.get() or RunSettings()
-        self.name = self._settings.name or name
+        self.settings = current_settings.get() or RunSettings()
+        self.name = self.settings.name or name
         self.kind: Kind = kind
         self.concurrent_users = concurrent_users
         self.entered: set[Recorder] = set()
-        self.released_at = 0.0
+        self.counts_from = 0.0
         self.first_failure: BaseException | None = None
         self._recorders: list[Recorder] = []
         self._stray = _StrayCalls()
         self._stated: dict[SLA, Place | None] = {}
-        self._request_limits = dict(self._settings.request_limits)
+        self._request_limits = dict(self.settings.request_limits)
         self._so_far: PerformanceMetrics | None = None
         self._started_at = 0.0
 
@@ -148,13 +159,13 @@ class Run:
         self._sampler = MemorySampler()
         self._sampler.start()
         self._scope = open_scope(
-            unattributed=self._stray, carry_context=self._settings.carry_context
+            unattributed=self._stray, carry_context=self.settings.carry_context
         )
         self._unseen_before = unseen_calls()
         self._played_before = _played_speeds()
         self._started_at = time.time()
-        if self._settings.on_start is not None:
-            self._settings.on_start(self)
+        if self.settings.on_start is not None:
+            self.settings.on_start(self)
 
     def stop(self) -> None:
         """Close both; streams that the body left open are ended and recorded."""
@@ -166,9 +177,9 @@ class Run:
         self._sampler.stop()
         self._scope.close()
 
-    def new_recorder(self) -> Recorder:
+    def new_recorder(self, user: CurrentUser | None = None) -> Recorder:
         """A recorder for one user of this run."""
-        recorder = Recorder(self)
+        recorder = Recorder(self, user=user)
         self._recorders.append(recorder)
         return recorder
 
@@ -176,6 +187,15 @@ class Run:
         """State a limit that is checked when the run ends."""
         if sla not in self._stated:
             self._stated[sla] = place_of_caller()
+
+    def state_limits(self, limits: Mapping[str, float]) -> None:
+        """State limits that its own settings hold, by metric name; no line of a body does."""
+        self._stated.update(dict.fromkeys(slas_from_limits(limits)))
+
+    @property
+    def limits_requests(self) -> bool:
+        """Whether each single request must keep limits."""
+        return bool(self._request_limits)
 
     def limit_requests(self, limits: Mapping[str, float]) -> None:
         """State limits that each request must keep for goodput.
@@ -190,8 +210,8 @@ class Run:
     @property
     def slas(self) -> list[SLA]:
         """The limits to check when the run ends: those stated in it, and those around it."""
-        slas = [*self._stated, *self._settings.slas]
-        if self._settings.requires_success and not any(s.metric in SUCCESS_METRICS for s in slas):
+        slas = [*self._stated, *self.settings.slas]
+        if self.settings.requires_success and not any(s.metric in SUCCESS_METRICS for s in slas):
             slas.append(SLA("success_rate", 1.0, implied=True))
         return slas
 
@@ -200,27 +220,33 @@ class Run:
         self._sampler.sample()
         copy = recorder.so_far(now)
         load = self.kind == "load_test"
-        metrics = self._metrics([copy], now - self.released_at if load else copy.body_seconds)
+        metrics = self._metrics([copy], now - self.counts_from if load else copy.body_seconds)
         if self._so_far is not None:
             metrics.judgements = self._so_far.judgements
         self._so_far = metrics
         return metrics
 
-    def finish(self, duration: float, error: BaseException | None = None) -> PerformanceMetrics:
+    def finish(
+        self,
+        duration: float,
+        error: BaseException | None = None,
+        load: LoadFigures | None = None,
+    ) -> PerformanceMetrics:
         """The figures of the whole run.
 
         Args:
             duration: How long it measured, in seconds.
             error: What ended the test, if anything did.
+            load: What a load test adds.
         """
-        metrics = self._metrics(self._recorders, duration)
+        metrics = self._metrics(self._recorders, duration, load)
         self._recorders.clear()  # their columns would stay as long as the run
         if error is not None and not isinstance(error, SLAViolationError):
             metrics.failure = ": ".join(part for part in describe_error(error) if part)
         if self._so_far is not None:
             metrics.judgements = self._so_far.judgements
-        if self._settings.on_finish is not None:
-            self._settings.on_finish(metrics)
+        if self.settings.on_finish is not None:
+            self.settings.on_finish(metrics)
         return metrics
 
     def conclude(self, metrics: PerformanceMetrics, error: BaseException | None = None) -> None:
@@ -231,7 +257,7 @@ class Run:
             error: What ended the test, if anything did; then nothing more is raised.
 
         Raises:
-            SLAViolationError: If limits do not hold.
+            SLAViolationError: If limits do not hold, or cannot be judged (`InconclusiveError`).
             PerformanceError: If a figure with a limit was not measured.
         """
         __tracebackhide__ = True
@@ -245,7 +271,7 @@ class Run:
                     if not one.held
                 ):
                     broken.__cause__ = self.first_failure
-                place = self._place_of(metrics) or self._settings.place
+                place = self._place_of(metrics) or self.settings.place
                 if place is None:
                     raise
                 raise_at(broken, place)
@@ -254,10 +280,17 @@ class Run:
 
     def _place_of(self, metrics: PerformanceMetrics) -> Place | None:
         """Where the body states the first limit that does not hold."""
-        broken = (self._stated.get(one.sla) for one in metrics.judgements if not one.held)
+        broken = (
+            self._stated.get(one.sla) for one in metrics.judgements if not one.held or one.doubt
+        )
         return next(filter(None, broken), None)
 
-    def _metrics(self, recorders: Sequence[Recorder], duration: float) -> PerformanceMetrics:
+    def _metrics(
+        self,
+        recorders: Sequence[Recorder],
+        duration: float,
+        load: LoadFigures | None = None,
+    ) -> PerformanceMetrics:
         from senytl.capture.unseen import describe_unseen, unseen_calls
         from senytl.performance.pricing import current_pricing
 
@@ -275,13 +308,12 @@ class Run:
         totals = ledger.total(ended, current_pricing())
         kinds = fold_errors(errors).most_common()
         metrics = PerformanceMetrics(
-            latencies=Series.join([one.latencies for one in recorders]),
-            failed_latencies=Series.join([one.failed_latencies for one in recorders]),
             token_usage=totals.token_usage,
             costs=totals.costs,
             memory_snapshots=self._sampler.snapshots,
             errors=[RequestError(*kind, count) for kind, count in kinds],
             interrupted_requests=interrupted,
+            timed_out_requests=sum(one.timed_out for one in recorders),
             unended_runs=sum(one.unended_runs for one in recorders),
             duration_seconds=duration,
             concurrent_users=self.concurrent_users,
@@ -298,6 +330,11 @@ class Run:
         )
         if duration > 0:
             metrics.throughput_rps = ended / duration
+        for name in COLUMNS:
+            setattr(metrics, name, Series.join([getattr(one, name) for one in recorders]))
+        if load is not None:
+            load.add_to(metrics, ledger.columns(), totals.call_costs)
+            metrics.allow_inconclusive |= self.settings.allow_inconclusive
         if self._request_limits or len(ledger):
             self._look_into_requests(metrics, recorders, ledger, totals)
         return metrics

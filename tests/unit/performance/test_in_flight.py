@@ -45,7 +45,7 @@ def requests(*windows: tuple[float, float]) -> EndedRequests:
     for number, (start, end) in enumerate(windows):
         notes.note(number, Request(end - start, None, [], began=start, ended=end))
         latencies.append(end - start)
-    notes.add_to(ended, latencies, array("d"))
+    notes.add_to(ended, 0, latencies, array("d"))
     return ended
 
 
@@ -79,7 +79,7 @@ def test_failed_requests_are_left_out() -> None:
     for number, error in enumerate((None, "broken", None)):
         began = 10.0 * number
         notes.note(number, Request(1.0 + number, error, [], began=began, ended=began + 5))
-    notes.add_to(ended, array("d", [1.0, 3.0]), array("d", [2.0]))
+    notes.add_to(ended, 0, array("d", [1.0, 3.0]), array("d", [2.0]))
     assert list(ended.latencies) == [1.0, 2.0, 3.0]
     assert list(ended.failed) == [0, 1, 0]
     seen = calls((0, 0.5, 0.25), (1, 10.0, 1.0))
@@ -90,8 +90,24 @@ def test_requests_that_nothing_was_noted_of_keep_their_place() -> None:
     notes, ended = RequestNotes(), EndedRequests()
     notes.note(1, Request(2.0, None, [], began=7.0, ended=9.0))
     for _ in range(2):  # as two users
-        notes.add_to(ended, array("d", [1.0, 2.0, 3.0]), array("d"))
+        notes.add_to(ended, 0, array("d", [1.0, 2.0, 3.0]), array("d"))
     assert list(ended.latencies) == [1.0, 2.0, 3.0] * 2
     assert list(agent_overheads(ended, calls((1, 7.0, 1.5), (4, 8.0, 9.0)))) == pytest.approx(
         [1.0, 0.5, 3.0, 1.0, 1.0, 3.0]
     )
+
+
+def test_the_lag_of_a_late_start_is_no_overhead() -> None:
+    notes, ended = RequestNotes(), EndedRequests()
+    notes.note(0, Request(3.0, None, [], began=10.0, ended=12.0, lag=1.0))
+    notes.add_to(ended, 0, array("d", [3.0]), array("d"))
+    assert list(agent_overheads(ended, calls((0, 10.5, 0.5)))) == pytest.approx([1.5])
+
+
+def test_requests_that_are_forgotten_but_for_a_distribution_are_left_out() -> None:
+    notes, ended = RequestNotes(), EndedRequests()
+    notes.note(2, Request(4.0, None, [], began=10.0, ended=14.0))
+    notes.note(3, Request(5.0, "broken", [], began=20.0, ended=25.0))
+    notes.add_to(ended, 2, array("d", [4.0]), array("d", [5.0]))
+    assert list(ended.failed) == [0, 0, 0, 1]
+    assert list(agent_overheads(ended, calls((2, 11.0, 1.0)))) == pytest.approx([3.0])

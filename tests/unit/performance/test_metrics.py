@@ -7,6 +7,7 @@ import pytest
 
 from senytl.models import TokenUsage
 from senytl.performance import CostEstimate, MemorySnapshot, PerformanceMetrics
+from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metric import (
     Direction,
     Metric,
@@ -14,7 +15,14 @@ from senytl.performance.metric import (
     all_metrics,
     find_metric,
 )
-from senytl.performance.metric.units import write_beside, write_change, write_count, write_figure
+from senytl.performance.metric.units import (
+    write_beside,
+    write_change,
+    write_count,
+    write_figure,
+    write_interval,
+    write_outcome,
+)
 from senytl.performance.sla import SLA
 
 
@@ -142,7 +150,9 @@ def test_the_class_gives_the_metric_itself() -> None:
     assert metric.name == "throughput_rps"
 
 
-@pytest.mark.parametrize("name", ["p95_latancy", "p95_latencies", "latency_p95", "P95_Latency"])
+@pytest.mark.parametrize(
+    "name", ["p95_latancy", "p95_latencies", "latency_p95", "P95_Latency", "p95latency"]
+)
 def test_an_unknown_metric_names_the_nearest_alone(name: str) -> None:
     with pytest.raises(UnknownMetricError) as caught:
         find_metric(name)
@@ -226,3 +236,40 @@ def test_warnings_say_how_far_the_figures_can_be_trusted(run: PerformanceMetrics
     assert "3 LLM calls could not be attributed" in notes
     assert "2 requests had not ended" in notes
     assert "p95_latency over 4 requests is little more than the maximum; it takes 200" in notes
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "text"),
+    [
+        (2.1, 2.8, "s", "2.10 to 2.80 s"),
+        (2.4012, 2.4087, "s", "2.4012 to 2.4087 s"),
+        (12.3, 82.4, "s", "12 to 82 s"),
+        (0.00012, 0.00087, "s", "120 to 870 µs"),
+        (2.0, 2.0, "s", "2.000 to 2.000 s"),
+        (0.9963, 1.0, "ratio", "99.63 to 100.00 %"),
+        (2.1, math.inf, "s", "2.100 s or more"),
+        (-math.inf, 2.1, "s", "2.100 s or less"),
+        (-math.inf, math.inf, "s", ""),
+    ],
+)
+def test_an_interval_shows_its_width(low: float, high: float, unit: str, text: str) -> None:
+    assert write_interval(low, high, unit) == text
+
+
+@pytest.mark.parametrize("interval", [None, (-math.inf, math.inf)])
+def test_a_figure_without_an_interval_stands_alone(interval: tuple[float, float] | None) -> None:
+    written = write_outcome(
+        1.0, 2.0, "s", held=True, decisive=1.0, interval=interval, confidence=0.95
+    )
+    assert written == "1.000 s"
+
+
+def test_a_generator_that_was_late_is_a_warning(run: PerformanceMetrics) -> None:
+    run.generator = GeneratorHealth(lags=[0.0001] * 100, cpu_share=0.2)
+    assert run.warnings == []
+    run.generator = GeneratorHealth(lags=[0.015] * 100, cpu_share=0.5)
+    run.latencies = [0.4] * 100
+    [note] = run.warnings
+    assert "late by 15.0 ms at p95" in note
+    run.latencies = [40.0] * 100
+    assert run.warnings == []

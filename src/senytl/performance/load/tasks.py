@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import sys
-from collections.abc import Awaitable, Callable
-from concurrent import futures
-from itertools import repeat
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from senytl.performance.load.users import Load, User
-from senytl.performance.recording import clock
+from senytl.performance.load.crews import Crew, Event, crew_here
+from senytl.performance.load.open_tasks import run_open
+from senytl.performance.load.pacers import Pacer, pacer_of
+from senytl.performance.load.running import Load
+from senytl.performance.load.user_tasks import run_once
+from senytl.performance.load.users import User
+from senytl.performance.recording import Recorder, clock
 
 __all__ = ["run_tasks"]
-
-_CANCEL_WAIT = 1.0
-"""Seconds that cancelled tasks may take to end before they are left to their loop."""
 
 _TURN = 0.0005
 """Seconds after which a user that was not suspended lets the others have the loop.
@@ -26,8 +24,10 @@ ten times such a body (measured: 0.26 us the body, 1.9 to 3.5 us the ``sleep(0)`
 hundredth.
 """
 
+Call = Callable[[], Awaitable[Any]]
 
-async def run_tasks(load: Load, call: Callable[[], Awaitable[Any]]) -> None:
+
+async def run_tasks(load: Load, call: Call) -> None:
     """Run the users of a load, and come back when they have left or were cancelled.
 
     Works on asyncio, whatever its loop, and on trio.
@@ -40,87 +40,61 @@ async def run_tasks(load: Load, call: Callable[[], Awaitable[Any]]) -> None:
         BaseException: What stopped the load, if anything did.
     """
     __tracebackhide__ = True
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        await _run_on_trio(load, call)
-    else:
-        await _run_on_asyncio(load, call)
-    if load.error is not None:
-        raise load.error
-
-
-async def _run_on_asyncio(load: Load, call: Callable[[], Awaitable[Any]]) -> None:
-    gate, over = asyncio.Event(), asyncio.Event()
-    load.on_over = over.set
-    tasks = [
-        asyncio.create_task(
-            _live(user, call, gate.wait, asyncio.sleep, asyncio.CancelledError),
-            name=f"senytl-user-{user.number}",
-        )
-        for user in load.users
-    ]
-    try:
-        load.begin()
-        gate.set()
-        cut_off = load.plan.cut_off
-        async with asyncio.timeout(None if cut_off == math.inf else cut_off):
-            await over.wait()
-    except TimeoutError:
-        pass
-    except BaseException as error:  # this test was cancelled from outside
-        load.stop(error)
-    unfinished = [task for task in tasks if not task.done()]
-    for user in load.users:
-        user.close()
-    for task in unfinished:
-        task.cancel()
-    if unfinished:
-        await asyncio.wait(unfinished, timeout=_CANCEL_WAIT)
-
-
-async def _run_on_trio(load: Load, call: Callable[[], Awaitable[Any]]) -> None:
-    import trio
-
-    gate, over = trio.Event(), trio.Event()
-    load.on_over = over.set
-    async with trio.open_nursery() as nursery:
-        for user in load.users:
-            nursery.start_soon(
-                _live, user, call, gate.wait, trio.sleep, trio.Cancelled,
-                name=f"senytl-user-{user.number}",
-            )  # fmt: skip
+    async with crew_here() as crew:
+        over = crew.event()
+        load.on_over = crew.from_any_thread(over.set)
         try:
-            load.begin()
-            gate.set()
-            with trio.move_on_after(load.plan.cut_off):
-                await over.wait()
-        except BaseException as error:
+            if load.plan.is_open:
+                await run_open(load, call, crew, over)
+            else:
+                await _run_closed(load, call, crew, over)
+        except BaseException as error:  # this test was cancelled from outside
             load.stop(error)
-            if isinstance(error, trio.Cancelled):
+            if isinstance(error, crew.cancelled):
                 raise
         finally:
             for user in load.users:
                 user.close()
-            nursery.cancel_scope.cancel()
+    load.abandoned += crew.left_behind
+    if load.error is not None:
+        raise load.error
 
 
-async def _live(
-    user: User,
-    call: Callable[[], Awaitable[Any]],
-    gate: Callable[[], Awaitable[object]],
-    sleep: Callable[[float], Awaitable[object]],
-    cancelled: type[BaseException],
-) -> None:
-    """The life of one user, in its own task and context."""
+async def _run_closed(load: Load, call: Call, crew: Crew, over: Event) -> None:
+    gate = crew.event()
+    for user in load.users:
+        crew.start(_live, user, call, crew, gate, name=f"senytl-user-{user.number}")
+    crew.start(load.watch.probe.watch_loop, crew.sleep, name="senytl-health")
+    load.begin()
+    gate.set()
+    await crew.wait(over, load.cut_off - clock())
+
+
+async def _live(user: User, call: Call, crew: Crew, gate: Event) -> None:
+    """The life of one user of a closed model, in its own task and context."""
     end = -math.inf
     try:
-        with user.recorder.entered():
-            await gate()
-            delay = user.load.seconds_until(user.load.plan.start_of(user.number))
+        await gate.wait()
+        pacer = pacer_of(user.load.plan, user.number)
+        present_until = math.inf
+        for stint in user.load.plan.stints_of(user.number):
+            if pacer is not None and stint.start > present_until:
+                pacer.begin_anew()
+            present_until = stint.end
+            delay = user.load.seconds_until(stint.start)
             if delay > 0:
-                await sleep(delay)
-            end = await _work(user, call, sleep, cancelled)
-    except cancelled:
+                await crew.sleep(delay)
+            recorder = user.take_up(stint)
+            tickets = user.load.tickets(user, stint)
+            with recorder.entered():
+                if pacer is None:
+                    last = await _work(user, recorder, call, tickets, crew)
+                else:
+                    last = await _work_by_pace(user, recorder, call, tickets, crew, pacer)
+            user.active = False
+            if stint.counts:
+                end = max(end, last)
+    except crew.cancelled:
         raise
     except BaseException as error:  # not of the body: those are caught where they occur
         user.load.stop(error)
@@ -129,53 +103,85 @@ async def _live(
 
 
 async def _work(
-    user: User,
-    call: Callable[[], Awaitable[Any]],
-    sleep: Callable[[float], Awaitable[object]],
-    cancelled: type[BaseException],
+    user: User, recorder: Recorder, call: Call, tickets: Iterator[object], crew: Crew
 ) -> float:
     """Run one body after the other; gives the end of the last one."""
     __tracebackhide__ = True  # a failed request is shown from the body on
-    load, recorder = user.load, user.recorder
     append = recorder.latencies.append
-    iterations = load.plan.iterations
     end = -math.inf
-    now = clock()
-    if now >= load.deadline:
+    recorder.body_start = now = clock()
+    if now >= user.until:
         return end
     turn_ends = now + _TURN
     user.idle = False
-    for _ in repeat(None) if iterations is None else repeat(None, iterations):
-        recorder.body_start = start = clock()
+    # As in the engine of threads, one reading of the clock ends a body and starts the next.
+    for _ in tickets:
+        start = recorder.body_start
         try:
             await call()
         except BaseException as error:
             end = clock()
-            if not user.commit(end, _meaning(error)):
-                if isinstance(error, cancelled):
+            if not user.commit(end, crew.meaning(error)):
+                if isinstance(error, crew.cancelled):
                     raise
                 break
+            recorder.body_start = clock()
         else:
             end = clock()
-            if recorder.touched or end >= load.deadline:
+            if recorder.touched or end >= user.until:
                 if not user.commit(end):
                     break
+                recorder.body_start = clock()
             else:
                 append(end - start)
+                recorder.body_start = end
         if end >= turn_ends:
             user.idle = True
-            await sleep(0)
-            now = clock()
-            if now >= load.deadline:
+            await crew.sleep(0)
+            recorder.body_start = now = clock()
+            if now >= user.until:
                 break
             turn_ends = now + _TURN
             user.idle = False
+    user.idle = True
     return end
 
 
-def _meaning(error: BaseException) -> BaseException:
-    """What an error that left a body says: a cancellation that no one asked for is a failure."""
-    if not isinstance(error, asyncio.CancelledError):
-        return error
-    task = asyncio.current_task()
-    return error if task is None or task.cancelling() else futures.CancelledError(*error.args)
+async def _work_by_pace(
+    user: User,
+    recorder: Recorder,
+    call: Call,
+    tickets: Iterator[object],
+    crew: Crew,
+    pacer: Pacer,
+) -> float:
+    """Run a body each time that the pacer says; gives the end of the last one."""
+    __tracebackhide__ = True
+    end = -math.inf
+    moment = turn_began = clock()
+    for _ in tickets:
+        dropped = pacer.dropped
+        moment = pacer.next(max(moment, end))
+        if recorder.counts:
+            user.dropped_starts += pacer.dropped - dropped
+        if moment >= user.until:
+            pacer.put_back(moment)
+            break
+        if (left := moment - clock()) > 0:
+            await crew.sleep(left)
+        elif end - turn_began >= _TURN:
+            await crew.sleep(0)
+            turn_began = clock()
+        if clock() >= user.until:
+            pacer.put_back(moment)
+            break
+        intended = moment if pacer.intends else None
+        end, goes_on = await run_once(user, recorder, call, crew, intended)
+        if not goes_on:
+            break
+    dropped = pacer.dropped
+    pacer.give_up(user.until)
+    if recorder.counts:
+        user.dropped_starts += pacer.dropped - dropped
+    user.idle = True
+    return end

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextvars import copy_context
-from itertools import repeat
-from threading import Event, Lock, Thread
+from collections.abc import Callable, Iterator
+from threading import Event, Lock
 from typing import Any
 
-from senytl.models import PerformanceError
 from senytl.performance.decorated import check_result
-from senytl.performance.load.users import Load, User
-from senytl.performance.recording import clock
+from senytl.performance.load.open_threads import run_open
+from senytl.performance.load.pacers import Pacer, pacer_of
+from senytl.performance.load.running import Load
+from senytl.performance.load.user_threads import UserThread, run_once
+from senytl.performance.load.users import User
+from senytl.performance.recording import Recorder, clock
 
 __all__ = ["run_threads"]
 
@@ -22,8 +23,10 @@ _STOP_WAIT = 1.0
 _WAIT_STEP = 0.5
 """Seconds after which a wait looks up, for platforms where Ctrl-C does not end it."""
 
+Call = Callable[[], Any]
 
-def run_threads(load: Load, call: Callable[[], Any]) -> None:
+
+def run_threads(load: Load, call: Call, on_leave: Callable[[], None] | None = None) -> None:
     """Run the users of a load, and come back when they have left or were waited for in vain.
 
     The threads are daemons with the process's own stack size; those that hang are left behind.
@@ -31,6 +34,7 @@ def run_threads(load: Load, call: Callable[[], Any]) -> None:
     Args:
         load: What to run.
         call: One body.
+        on_leave: Called by each user's thread at its end.
 
     Raises:
         PerformanceError: If not all threads could be started.
@@ -39,80 +43,94 @@ def run_threads(load: Load, call: Callable[[], Any]) -> None:
     __tracebackhide__ = True
     over = Event()
     load.on_over = over.set
-    gate = Lock()
-    threads = [
-        Thread(
-            target=copy_context().run,
-            args=(_live, user, call, gate, over),
-            name=f"senytl-user-{user.number}",
-            daemon=True,
-        )
-        for user in load.users
-    ]
     try:
-        with gate:
-            _start(threads)
-            load.begin()
-        while not over.is_set() and (left := load.seconds_until(load.plan.cut_off)) > 0:
-            over.wait(min(left, _WAIT_STEP))
+        if load.plan.is_open:
+            run_open(load, call, over, on_leave)
+        else:
+            _run_closed(load, call, over, on_leave)
     except BaseException as error:
         load.stop(error)
     if over.is_set():
-        _join(threads)
+        _join(load.users)
+    hanging = [user for user in load.users if user.close()]
+    load.abandoned += filter(None, (user.engine_handle.where_it_hangs() for user in hanging))
     if load.error is not None:
         raise load.error
 
 
-def _start(threads: list[Thread]) -> None:
-    for started, thread in enumerate(threads):
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise PerformanceError(
-                f"only {started:,} of {len(threads):,} users could be started, since each is a "
-                f"thread ({error}); use fewer users, or an async function"
-            ) from error
+def _run_closed(load: Load, call: Call, over: Event, on_leave: Callable[[], None] | None) -> None:
+    gate = Lock()
+    for user in load.users:
+        user.engine_handle = UserThread(user, _live, user, call, gate, over, on_leave)
+    with gate:
+        for user in load.users:
+            user.engine_handle.start()
+        load.begin()
+    while not over.is_set() and (left := load.cut_off - clock()) > 0:
+        over.wait(min(left, _WAIT_STEP))
 
 
-def _join(threads: list[Thread]) -> None:
+def _join(users: list[User]) -> None:
     end = clock() + _STOP_WAIT
-    for thread in threads:
-        if thread.ident is not None:  # it was started
+    for user in users:
+        thread = user.engine_handle
+        if thread is not None and thread.ident is not None:  # it was started
             thread.join(max(0.0, end - clock()))
 
 
-def _live(user: User, call: Callable[[], Any], gate: Lock, over: Event) -> None:
-    """The life of one user, in its own thread and context."""
+def _live(
+    user: User, call: Call, gate: Lock, over: Event, on_leave: Callable[[], None] | None
+) -> None:
+    """The life of one user of a closed model, in its own thread and context."""
     end = -math.inf
     try:
-        with user.recorder.entered():
-            # Handing a lock on from user to user releases a thousand of them in a fifth of the
-            # time that a barrier or an event takes.
-            with gate:
-                pass
-            delay = user.load.seconds_until(user.load.plan.start_of(user.number))
+        # Handing a lock on from user to user releases a thousand of them in a fifth of the
+        # time that a barrier or an event takes.
+        with gate:
+            pass
+        pacer = pacer_of(user.load.plan, user.number)
+        present_until = math.inf
+        for stint in user.load.plan.stints_of(user.number):
+            if pacer is not None and stint.start > present_until:
+                pacer.begin_anew()
+            present_until = stint.end
+            delay = user.load.seconds_until(stint.start)
             if delay > 0:
                 over.wait(delay)
-            end = _work(user, call)
+            recorder = user.take_up(stint)
+            tickets = user.load.tickets(user, stint)
+            with recorder.entered():
+                if pacer is None:
+                    last = _work(user, recorder, call, tickets)
+                else:
+                    last = _work_by_pace(user, recorder, call, tickets, pacer, over)
+            user.active = False
+            if stint.counts:
+                end = max(end, last)
     except BaseException as error:  # not of the body: those are caught where they occur
         user.load.stop(error)
     finally:
+        try:
+            if on_leave is not None:
+                on_leave()
+        except BaseException as error:
+            user.load.stop(error)
         user.leave(end)
 
 
-def _work(user: User, call: Callable[[], Any]) -> float:
+def _work(user: User, recorder: Recorder, call: Call, tickets: Iterator[object]) -> float:
     """Run one body after the other; gives the end of the last one."""
     __tracebackhide__ = True  # a failed request is shown from the body on
-    load, recorder = user.load, user.recorder
     append = recorder.latencies.append
-    iterations = load.plan.iterations
     end = -math.inf
-    if clock() >= load.deadline:
+    recorder.body_start = clock()
+    if recorder.body_start >= user.until:
         return end
     user.idle = False
-    # This loop is what the measuring costs: benchmarks/recording_cost.py holds it to account.
-    for _ in repeat(None) if iterations is None else repeat(None, iterations):
-        recorder.body_start = start = clock()
+    # This loop is what the measuring costs: benchmarks/load_engine.py holds it to account. Where
+    # the user goes on at once, one reading of the clock ends a body and starts the next.
+    for _ in tickets:
+        start = recorder.body_start
         try:
             if (result := call()) is not None:
                 check_result(result, "load-tested")
@@ -120,11 +138,51 @@ def _work(user: User, call: Callable[[], Any]) -> float:
             end = clock()
             if not user.commit(end, error):
                 break
+            recorder.body_start = clock()
         else:
             end = clock()
-            if recorder.touched or end >= load.deadline:
+            if recorder.touched or end >= user.until:
                 if not user.commit(end):
                     break
+                recorder.body_start = clock()
             else:
                 append(end - start)
+                recorder.body_start = end
+    user.idle = True
+    return end
+
+
+def _work_by_pace(
+    user: User,
+    recorder: Recorder,
+    call: Call,
+    tickets: Iterator[object],
+    pacer: Pacer,
+    over: Event,
+) -> float:
+    """Run a body each time that the pacer says; gives the end of the last one."""
+    __tracebackhide__ = True
+    end = -math.inf
+    moment = clock()
+    for _ in tickets:
+        dropped = pacer.dropped
+        moment = pacer.next(max(moment, end))
+        if recorder.counts:
+            user.dropped_starts += pacer.dropped - dropped
+        if moment >= user.until:
+            pacer.put_back(moment)
+            break
+        while (left := moment - clock()) > 0 and not over.is_set():
+            over.wait(left)
+        if clock() >= user.until:
+            pacer.put_back(moment)
+            break
+        end, goes_on = run_once(user, recorder, call, moment if pacer.intends else None)
+        if not goes_on:
+            break
+    dropped = pacer.dropped
+    pacer.give_up(user.until)
+    if recorder.counts:
+        user.dropped_starts += pacer.dropped - dropped
+    user.idle = True
     return end

@@ -1,144 +1,29 @@
-"""A load while it runs: what its users share, and what each of them keeps."""
+"""One user of a load: what it is at, and what of that counts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from threading import Lock
 from time import sleep
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any
 
 from senytl.performance.failures import is_failure
-from senytl.performance.load.plan import LoadPlan
-from senytl.performance.metrics import PerformanceMetrics
-from senytl.performance.recording import clock
-from senytl.performance.run import Run
-from senytl.performance.runlog import RunLog
+from senytl.performance.load.forgotten import LEAST_BATCH
+from senytl.performance.recording import Recorder, clock
+from senytl.performance.user import CurrentUser
 
-__all__ = ["Load", "User"]
+if TYPE_CHECKING:
+    from senytl.performance.load.plan import Stint
+    from senytl.performance.load.running import Load
+
+__all__ = ["RequestTimeoutError", "User"]
+
+
+class RequestTimeoutError(Exception):
+    """A request took longer than the load's ``timeout``, and counts as a failed one."""
 
 
 class _CutOff(BaseException):
     """Why a request has not ended: the load did not wait for it any longer."""
-
-
-class Load:
-    """One run of a plan; a context manager around the engine that runs its users.
-
-    Its life: entering it starts the run; the engine makes all users ready, calls `begin`, and
-    waits until `on_over` is called or until the plan's cut-off; leaving it closes every user,
-    makes the figures, and raises the SLAs that do not hold.
-
-    How long it lasted, which throughput is counted by: from `begin` to the end of the last
-    request that ended, and in no case less than the time in which users started requests (the
-    plan's duration, or up to the moment at which the load was stopped). The ramp-up is part of
-    that, and so is the time after the deadline in which requests that were in flight ended.
-
-    Args:
-        name: The test's name.
-        plan: What to run.
-        log: Takes the figures.
-
-    Attributes:
-        users: Those of the plan, in the order in which they start.
-        deadline: The time by `clock` at which no user starts another request; in the past until
-            the load has begun, and again once it was stopped.
-        error: What stopped the load before its time.
-        on_over: Called when the last user has left, or when the load is stopped; by any thread,
-            and more than once.
-        metrics: The figures, once it is over.
-    """
-
-    __slots__ = (
-        "_last_start",
-        "_lock",
-        "_log",
-        "_run",
-        "_running",
-        "_start",
-        "deadline",
-        "error",
-        "metrics",
-        "on_over",
-        "plan",
-        "users",
-    )
-
-    def __init__(self, name: str, plan: LoadPlan, log: RunLog) -> None:
-        self.plan = plan
-        self.deadline = -math.inf
-        self.error: BaseException | None = None
-        self.on_over: Callable[[], object] = bool
-        self.metrics: PerformanceMetrics
-        self._log = log
-        self._run = Run(name, "load_test", concurrent_users=plan.concurrent_users)
-        self._start = self._last_start = math.nan
-        self._lock = Lock()
-        self._running = plan.concurrent_users
-        self.users = [User(self, number) for number in range(plan.concurrent_users)]
-
-    def __enter__(self) -> Self:
-        self._run.start()
-        return self
-
-    def begin(self) -> None:
-        """Start the clock: the users are released."""
-        self._start = self._run.released_at = clock()
-        if self.error is None:
-            self.deadline = self._start + self.plan.deadline
-            self._last_start = self.deadline
-
-    def seconds_until(self, moment: float) -> float:
-        """How long it is until a moment of the plan; negative once it has passed."""
-        return self._start + moment - clock()
-
-    def stop(self, error: BaseException) -> None:
-        """End the load before its time: no user starts another request.
-
-        Args:
-            error: Why; the first one is kept.
-        """
-        if self.error is None:
-            self.error = error
-            self._last_start = min(clock(), self.deadline)
-        self.deadline = -math.inf
-        self.on_over()
-
-    def user_left(self) -> None:
-        """Count a user whose work is over."""
-        with self._lock:
-            self._running -= 1
-            last = not self._running
-        if last:
-            self.on_over()
-
-    @property
-    def duration_seconds(self) -> float:
-        """How long the load lasted; 0 where it never began."""
-        if math.isnan(self._start):
-            return 0.0
-        ends = [user.last_end for user in self.users]
-        if math.isfinite(self._last_start):
-            ends.append(self._last_start)
-        return max(0.0, max(ends) - self._start)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        __tracebackhide__ = True
-        if error is not None:
-            self.stop(error)
-        for user in self.users:
-            user.close()
-        self._run.stop()
-        self.metrics = self._run.finish(self.duration_seconds, error)
-        self._log.append(self.metrics)
-        self.users.clear()  # their columns are in the figures now
-        self._run.conclude(self.metrics, error)
 
 
 class User:
@@ -152,28 +37,70 @@ class User:
         number: Counted from 0.
 
     Attributes:
-        recorder: Its requests.
+        recorder: Of the requests that it makes now: those that count, or those of the warm-up.
+        until: The time by `clock` at which it starts no more requests, for now.
+        active: Whether it is at work, between requests too; in an open model, whether it is busy.
         idle: Whether it is between two bodies, or before the first one, or after the last one.
-        last_end: When its last request ended, once it has left.
+        dropped_starts: Starts of its schedule that it was too busy to make.
+        last_end: When its last request that counts ended, once it has left.
+        engine_handle: The thread or the task that it is.
     """
 
-    __slots__ = ("_closed", "_committing", "idle", "last_end", "load", "number", "recorder")
+    __slots__ = (
+        "_closed", "_committing", "_measured", "_warm", "active", "dropped_starts",
+        "engine_handle", "idle", "last_end", "load", "number", "recorder", "until",
+    )  # fmt: skip
 
     def __init__(self, load: Load, number: int) -> None:
         self.load = load
         self.number = number
-        self.recorder = load._run.new_recorder()
+        person = CurrentUser(number, load.plan.seed)
+        self._measured = load.run.new_recorder(person)
+        self._measured.intends = load.plan.has_intended_starts
+        self._warm = (
+            Recorder(load.run, counts=False, user=person) if load.plan.warmup else self._measured
+        )
+        self.recorder = self._warm
+        self.until = -math.inf
+        self.active = False
         self.idle = True
+        self.dropped_starts = 0
         self.last_end = -math.inf
+        self.engine_handle: Any = None
         self._committing = False
         self._closed = False
 
-    def commit(self, end: float, error: BaseException | None = None) -> bool:
+    @property
+    def measured(self) -> Recorder:
+        """The recorder of its requests that count."""
+        return self._measured
+
+    def take_up(self, stint: Stint) -> Recorder:
+        """Begin a stint; gives the recorder of its requests."""
+        now = clock()
+        self.recorder = self._measured if stint.counts else self._warm
+        if stint.counts:
+            self.load.count_from(max(now, self.load.started + stint.start))
+        self.until = min(self.load.deadline, self.load.started + stint.end)
+        if self.load.stopped:  # in the moment in which this was set
+            self.until = -math.inf
+        self.active = True
+        return self.recorder
+
+    def recorder_of_start(self, moment: float) -> Recorder:
+        """The recorder of a request that is intended to start at a moment of the plan."""
+        self.recorder = self._measured if self.load.plan.counts(moment) else self._warm
+        return self.recorder
+
+    def commit(
+        self, end: float, error: BaseException | None = None, *, expired: bool = False
+    ) -> bool:
         """Record a body that has ended, where an append to the recorder's column will not do.
 
         Args:
             end: When it ended, by `clock`.
             error: What left it. Anything but a failure of the agent stops the load.
+            expired: Whether it was cancelled, since it had taken longer than the load's timeout.
 
         Returns:
             Whether the user may start another one.
@@ -184,35 +111,83 @@ class User:
         try:
             if self._closed:
                 return False
+            error = self._timed_out(end, error, expired=expired)
             self.recorder.end_body(end, error)
             stops = error is not None and not is_failure(error)
-            self.idle = stops or end >= self.load.deadline
+            self.idle = stops or end >= self.until
         finally:
             self._committing = False
-        if error is not None and stops:
+        if stops:
             self.load.stop(error)
         return not self.idle
 
-    def close(self) -> None:
-        """Let nothing that this user does from now on count; a body that runs is interrupted."""
+    def _timed_out(
+        self, end: float, error: BaseException | None, *, expired: bool = False
+    ) -> BaseException | None:
+        """What a body that took too long failed with; else what left it."""
+        limit = self.load.plan.timeout
+        if limit is None or not (expired or end - self.recorder.body_start >= limit):
+            return error
+        if error is not None and not (is_failure(error) or isinstance(error, _CutOff)):
+            return error
+        self.recorder.timed_out += 1
+        return RequestTimeoutError(f"took longer than timeout={limit:g} seconds")
+
+    def close(self) -> bool:
+        """Let nothing that this user does from now on count.
+
+        Returns:
+            Whether a body ran, which is interrupted by that.
+        """
         if self._closed:
-            return
+            return False
         self._closed = True
         while self._committing:
             sleep(0.001)
         if self.idle:
-            return
+            return False
         # The user's loop may still append to the column that it knows.
-        self.recorder.latencies = self.recorder.latencies[:]
-        self.recorder.end_body(clock(), _CutOff())
+        recorder = self.recorder
+        recorder.latencies = recorder.latencies[:]
+        end = clock()
+        recorder.end_body(end, self._timed_out(end, _CutOff()))
+        return True
+
+    def forget(self) -> None:
+        """Keep the distribution of latencies alone, if there are too many; between two bodies."""
+        load, recorder = self.load, self._measured
+        if not load.forgotten.wanted or load.run.limits_requests:
+            return
+        # As in `commit`: the figures are made when it is all in the one place or in the other.
+        self._committing = True
+        try:
+            if self._closed:
+                return
+            forgotten = recorder.forget()
+            if forgotten is not None:
+                load.forgotten.take(*forgotten)
+        finally:
+            self._committing = False
+
+    def forget_when_many(self) -> None:
+        """The same, for a user of an open model, after each body."""
+        recorder = self._measured
+        if recorder.ended - recorder.forgotten >= LEAST_BATCH:
+            self.load.forgotten.note_batch(LEAST_BATCH)
+            self.forget()
+
+    def note_end(self, end: float) -> None:
+        """Note that a request that counts has ended."""
+        if not self._closed:
+            self.last_end = max(self.last_end, end)
 
     def leave(self, last_end: float) -> None:
         """End this user's work.
 
         Args:
-            last_end: When its last body ended.
+            last_end: When its last body that counts ended.
         """
-        if not self._closed:
-            self.last_end = last_end
+        self.note_end(last_end)
         self.idle = True
+        self.active = False
         self.load.user_left()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from senytl import performance
+from senytl.capture import scope
 from senytl.models import LLMCallRecord, TokenUsage
 from senytl.performance import PerformanceError, PerformanceMetrics, SLAViolationError
+from senytl.performance.load.watch import Watch
 from senytl.performance.recording import current_recorder
-from senytl.performance.run import Run, RunSettings, current_settings
 
 
 def figures(function: Any) -> list[PerformanceMetrics]:
@@ -355,23 +357,77 @@ def test_a_second_ctrl_c_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> No
     assert (run.total_requests, run.interrupted_requests) == (0, 1)
 
 
-def test_threads_that_cannot_start_are_an_error_that_says_so() -> None:
+def test_threads_that_cannot_start_are_an_error_that_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ran: list[int] = []
 
     @performance.load_test(concurrent_users=3)
     def work() -> None:
         ran.append(1)
 
-    def ask_for_too_much(run: Run) -> None:
-        threading.stack_size(2**46)
+    start = Watch.start
 
+    def start_and_ask_for_too_much(watch: Watch) -> None:
+        start(watch)
+        threading.stack_size(2**46)  # the threads of the users come after those of the watch
+
+    monkeypatch.setattr(Watch, "start", start_and_ask_for_too_much)
     before = threading.stack_size()
-    token = current_settings.set(RunSettings(on_start=ask_for_too_much))
     try:
         with pytest.raises(PerformanceError, match="only 0 of 3 users could be started"):
             work()
     finally:
-        current_settings.reset(token)
         threading.stack_size(before)
     assert ran == []
     assert figures(work)[0].duration_seconds == 0
+
+
+def test_users_whose_requests_end_in_time_are_not_said_to_be_left_behind() -> None:
+    @performance.load_test(concurrent_users=8, duration=0.2, grace=0)
+    def busy() -> None:
+        time.sleep(0.015)
+
+    run = busy()
+    # Those who were still busy when nobody waited any longer, each with one request.
+    assert len(run.abandoned_users) <= run.interrupted_requests <= 8
+
+
+@pytest.mark.parametrize("name", ["senytl-health", "senytl-watch"])
+def test_a_load_that_cannot_be_watched_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    @performance.load_test(concurrent_users=2, iterations=1)
+    def body() -> None: ...
+
+    callbacks, threads = list(gc.callbacks), set(threading.enumerate())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="new thread"):
+        body()
+    monkeypatch.undo()
+    assert gc.callbacks == callbacks
+    assert not scope.is_open()
+    assert {one.name for one in set(threading.enumerate()) - threads} == set()
+    assert body().total_requests == 2
+
+
+@pytest.mark.parametrize("end", [{"duration": 0.3, "warmup": 0.6}, {"iterations": 6, "warmup": 12}])
+def test_the_throughput_so_far_is_that_without_the_warm_up(end: Any) -> None:
+    seen: list[float] = []
+
+    @performance.load_test(concurrent_users=1, **end)
+    def body() -> None:
+        time.sleep(0.05)
+        so_far = performance.get_current_metrics()
+        assert so_far is not None
+        seen.append(so_far.throughput_rps)
+
+    run = body()
+    assert seen[-1] == pytest.approx(run.throughput_rps, rel=0.4)
