@@ -42,11 +42,13 @@ ErrorKind = Literal[
     "truncated",
     "stream_error",
     "unanswered",
+    "budget",
     "other",
 ]
 """What went wrong with an LLM call, the same whoever serves it.
 
-``unanswered`` is a call that no mock or recording answers, where one of them must.
+``unanswered`` is a call that no mock or recording answers, where one of them must; ``budget`` one
+that was not sent for the sake of the session's budget.
 """
 
 _TRUST: tuple[TokenSource, ...] = ("provider", "tokenizer", "estimate")

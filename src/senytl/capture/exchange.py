@@ -141,7 +141,7 @@ class Exchange:
     def refused(self, error: BaseException) -> None:
         """End a call that an answerer failed: it never left the process."""
         self.mocked = True
-        self._fail(error, "unanswered")
+        self._fail(error, getattr(error, "error_kind", "unanswered"))
 
     def succeed(self, status: int, body: bytes, content_type: str = "") -> None:
         """End with a body that was read whole."""

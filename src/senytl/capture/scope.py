@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CaptureScope",
     "ask",
+    "ask_guards",
     "carries_context",
     "is_open",
     "listeners_of_new_call",
     "may_answer",
+    "observers_of_new_call",
     "open_scope",
     "sink_of_new_call",
 ]
@@ -30,7 +32,8 @@ _lock = threading.Lock()
 _open: tuple[CaptureScope, ...] = ()  # oldest first
 _unattributed: CallSink | None = None
 _observers: tuple[Callable[[Exchange], None], ...] = ()
-_answerers: tuple[Answerer, ...] = ()  # newest first
+_answerers: tuple[Answerer, ...] = ()  # in the order in which they are asked
+_guards: tuple[Answerer, ...] = ()  # those that are asked before all others
 _carries_context = False
 
 
@@ -46,12 +49,14 @@ class CaptureScope:
         unattributed: CallSink | None,
         answerer: Answerer | None,
         observer: Callable[[Exchange], None] | None,
-        carry_context: bool,
+        carry_context: bool | None,
+        asked_first: bool,
     ) -> None:
         self._unattributed = unattributed
         self._answerer = answerer
         self._observer = observer
         self._carry_context = carry_context
+        self._asked_first = asked_first
 
     def close(self) -> None:
         """Stop seeing calls for this scope. Closing twice does no harm."""
@@ -81,7 +86,8 @@ def open_scope(
     unattributed: CallSink | None = None,
     answerer: Answerer | None = None,
     observer: Callable[[Exchange], None] | None = None,
-    carry_context: bool = True,
+    carry_context: bool | None = True,
+    asked_first: bool = False,
 ) -> CaptureScope:
     """Begin to see the LLM calls of this process.
 
@@ -94,14 +100,16 @@ def open_scope(
             thread that was.
         carry_context: Whether threads get a copy of the context of the code that starts them,
             and pools one with each piece of work, so that their calls can be attributed. One
-            scope that says no is enough to switch it off.
+            scope that says no is enough to switch it off; None leaves it to the others.
+        asked_first: Whether the answerer is asked before those of all other scopes, also of those
+            opened later.
 
     Returns:
         The open scope, also usable as a context manager.
     """
     from senytl.capture import hooks
 
-    scope = CaptureScope(unattributed, answerer, observer, carry_context)
+    scope = CaptureScope(unattributed, answerer, observer, carry_context, asked_first)
     with _lock:
         if not _open:
             hooks.install()
@@ -111,14 +119,17 @@ def open_scope(
 
 def _set_open(scopes: tuple[CaptureScope, ...]) -> None:
     """Change which scopes are open, and what every call asks of them."""
-    global _open, _unattributed, _observers, _answerers, _carries_context
+    global _open, _unattributed, _observers, _answerers, _guards, _carries_context
     _open = scopes
     sinks = [scope._unattributed for scope in scopes if scope._unattributed is not None]
     _unattributed = sinks[-1] if sinks else None
     _observers = tuple(scope._observer for scope in scopes if scope._observer is not None)
-    answerers = [scope._answerer for scope in reversed(scopes) if scope._answerer is not None]
-    _answerers = tuple(answerers)
-    _carries_context = bool(scopes) and all(scope._carry_context for scope in scopes)
+    asked = [s for s in reversed(scopes) if s._answerer is not None]
+    asked.sort(key=lambda scope: not scope._asked_first)
+    _answerers = tuple(scope._answerer for scope in asked if scope._answerer is not None)
+    _guards = _answerers[: sum(scope._asked_first for scope in asked)]
+    wishes = [scope._carry_context for scope in scopes if scope._carry_context is not None]
+    _carries_context = bool(wishes) and all(wishes)
 
 
 def is_open() -> bool:
@@ -139,6 +150,11 @@ def listeners_of_new_call() -> tuple[CallSink | None, tuple[Callable[[Exchange],
     return sink_of_new_call(), _observers, bool(_answerers)
 
 
+def observers_of_new_call() -> tuple[Callable[[Exchange], None], ...]:
+    """Who is told of a call that starts now."""
+    return _observers
+
+
 def carries_context() -> bool:
     """Whether threads that start now get a copy of their starter's context."""
     return _carries_context
@@ -150,10 +166,19 @@ def may_answer() -> bool:
 
 
 def ask(call: PendingCall) -> Answer | None:
-    """Ask the open scopes' answerers, newest first."""
+    """Ask the open scopes' answerers: those asked before all others, then newest first."""
     __tracebackhide__ = True
     for answerer in _answerers:
         answer = answerer.answer(call)
+        if answer is not None:
+            return answer
+    return None
+
+
+def ask_guards(call: PendingCall) -> Answer | None:
+    """Ask only those that are asked before all others, of a call that another process makes."""
+    for guard in _guards:
+        answer = guard.answer(call)
         if answer is not None:
             return answer
     return None

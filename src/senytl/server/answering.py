@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from senytl.capture.calls import Answerer, PendingCall
 from senytl.capture.playback import Playback
+from senytl.capture.scope import ask_guards
 from senytl.mocking import MockRules, UnmockedCallError
 from senytl.models import SenytlError
 from senytl.prompts import read_prompt
@@ -52,7 +53,7 @@ class Answering:
         """
         call = recognised.call
         try:
-            answer = self._answerer.answer(call)
+            answer = ask_guards(call) or self._answerer.answer(call)
             if answer is not None:
                 return scaled(answer.play(recognised), self._speed)
             return recognised.refuse(404, self._unanswered(call), _NO_RETRY)

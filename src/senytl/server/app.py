@@ -102,7 +102,8 @@ class App:
         retries = request.headers.get(RETRY_HEADER)
         headers = None if retries is None else {RETRY_HEADER: retries}  # no key is kept
         target = Target(_HOST, request.path, request.query_string, body, headers)
-        exchange = Exchange(recognised, target, self._sink_of(request, arrived))
+        sink = self._sink_of(request, arrived)
+        exchange = Exchange(recognised, target, sink, sink.observers)
         exchange.start = arrived
         exchange.mocked = True
         try:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from senytl.capture.calls import CallSink, warn
-from senytl.capture.scope import sink_of_new_call
+from senytl.capture.scope import observers_of_new_call, sink_of_new_call
 from senytl.models import LLMCallRecord
+
+if TYPE_CHECKING:
+    from senytl.capture.exchange import Exchange
 
 __all__ = ["Address", "Counting", "OwnConnections", "Served"]
 
@@ -23,10 +27,12 @@ class Served:
     Args:
         keep: The server's.
         body: The sink of a measured body; None where none is measured.
+        observers: Who is told of the call besides, such as the budget of the session.
     """
 
     keep: Callable[[LLMCallRecord], None]
     body: CallSink | None = None
+    observers: Sequence[Callable[[Exchange], None]] = ()
 
     @property
     def owner(self) -> CallSink | None:
@@ -65,9 +71,11 @@ class Counting:
             seen: When the connection was seen, on the clock of `time.perf_counter`.
         """
         body = sink_of_new_call() if self._others else None
-        if body is None or (peer is not None and self._own.holds(peer, seen)):
+        observers = observers_of_new_call() if self._others else ()
+        nobody = body is None and not observers
+        if nobody or (peer is not None and self._own.holds(peer, seen)):
             return self._served
-        return Served(self._served.keep, body)
+        return Served(self._served.keep, body, observers)
 
 
 class OwnConnections:
