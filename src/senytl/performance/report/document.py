@@ -6,28 +6,34 @@ import math
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, SupportsFloat, SupportsInt
 
 import senytl
 from senytl.performance.metric import find_metric
+from senytl.performance.report.over_time import describe_timeline
 from senytl.performance.report.schema import (
     SCHEMA,
     EnvironmentDocument,
+    GeneratorDocument,
     GoodputDocument,
     LLMCallsDocument,
     OverheadDocument,
     RunDocument,
     SessionDocument,
     SLADocument,
+    StartsDocument,
     StreamingDocument,
     TotalsDocument,
+    Verdict,
 )
 from senytl.performance.request_limits import LIMITS
 from senytl.performance.series import values
 
 if TYPE_CHECKING:
+    from senytl.performance.load.health import GeneratorHealth
     from senytl.performance.metrics import PerformanceMetrics
     from senytl.performance.sla import Judgement
 
@@ -42,19 +48,24 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
     return {
         "nodeid": _text(metrics.name),
         "kind": _text(metrics.kind) or None,
-        "verdict": "passed" if metrics.verdict == "passed" else "failed",
+        "verdict": _verdict(metrics),
         "failure": None if metrics.failure is None else _text(metrics.failure),
         "iterations": _int(metrics.iterations) or None,
         "ended_in_iteration": _int(metrics.ended_in_iteration),
         "started_at": _moment(metrics.started_at),
         "duration_seconds": _float(metrics.duration_seconds) or None,
         "users": _int(metrics.concurrent_users) or None,
+        "load": _text(metrics.plan) or None,
+        "ended_early": None if metrics.ended_early is None else _text(metrics.ended_early),
+        "abandoned_users": [_text(user) for user in metrics.abandoned_users],
         "requests": {
             "total": count("total_requests"),
             "failed": count("failed_requests"),
             "interrupted": int(metrics.interrupted_requests),
+            "timed_out": int(metrics.timed_out_requests),
             "success_rate": figure("success_rate"),
         },
+        "starts": _describe_starts(metrics),
         "latencies": {
             "avg": figure("avg_latency"),
             "p50": figure("p50_latency"),
@@ -101,6 +112,8 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
             "leak_detected": None if growth is None else bool(metrics.memory_leak_detected),
             "samples": len(metrics.memory_snapshots),
         },
+        "generator": None if metrics.generator is None else _describe_generator(metrics.generator),
+        "timeline": None if metrics.timeline is None else describe_timeline(metrics.timeline),
         "slas": [_describe_sla(judgement) for judgement in metrics.judgements],
         "errors": [
             {
@@ -141,6 +154,33 @@ def _describe_sla(judgement: Judgement) -> SLADocument:
         "why": _text(judgement.why),
         "unit": metric.unit,
         "direction": metric.direction.value,
+        "confidence": _float(judgement.sla.confidence),
+        "interval": None if judgement.interval is None else [*map(_float, judgement.interval)],
+        "doubt": _text(judgement.doubt) or None,
+    }
+
+
+def _verdict(metrics: PerformanceMetrics) -> Verdict:
+    match metrics.verdict:
+        case "passed" | "inconclusive" as verdict:
+            return verdict
+        case _:
+            return "failed"
+
+
+def _describe_starts(metrics: PerformanceMetrics) -> StartsDocument:
+    figure, count = _readers(metrics)
+    dropped = count("dropped_starts")
+    return {
+        "made": None if dropped is None else len(metrics.start_lags),
+        "dropped": dropped,
+        "lag": {"p99": figure("p99_start_lag"), "max": figure("max_start_lag")},
+        "service_times": {
+            "p50": figure("p50_service_time"),
+            "p95": figure("p95_service_time"),
+            "p99": figure("p99_service_time"),
+            "max": figure("max_service_time"),
+        },
     }
 
 
@@ -174,6 +214,27 @@ def _describe_overhead(metrics: PerformanceMetrics) -> OverheadDocument:
         "p95": figure("p95_agent_overhead"),
         "p99": figure("p99_agent_overhead"),
         "max": figure("max_agent_overhead"),
+    }
+
+
+def _describe_generator(health: GeneratorHealth) -> GeneratorDocument:
+    def lag(quantile: float | None) -> float | None:
+        return _float(health.lag_at(quantile)) if len(health.lags) else None
+
+    return {
+        "kind": health.kind,
+        "lag": {
+            "avg": lag(None),
+            "p50": lag(0.5),
+            "p95": lag(0.95),
+            "p99": lag(0.99),
+            "max": lag(1.0),
+        },
+        "cpu_share": float(health.cpu_share),
+        "saturated": bool(health.saturated),
+        "gc_pauses": int(health.gc_pauses),
+        "gc_seconds": float(health.gc_seconds),
+        "longest_gc": float(health.longest_gc),
     }
 
 
@@ -249,12 +310,14 @@ def _totals(tests: Sequence[RunDocument]) -> TotalsDocument:
     unpriced = [test for test in tests if test["cost"]["unpriced_models"]]
     cost = _sum(test["cost"]["total"] for test in tests)
     tokens = [total for test in tests if (total := test["tokens"]["total"]) is not None]
-    passed = sum(test["verdict"] == "passed" for test in tests)
+    verdicts = Counter(test["verdict"] for test in tests)
+    slas = [sla for test in tests for sla in test["slas"]]
     return {
         "tests": len(tests),
-        "passed": passed,
-        "failed": len(tests) - passed,
-        "violations": sum(not sla["held"] for test in tests for sla in test["slas"]),
+        "passed": verdicts["passed"],
+        "failed": verdicts["failed"],
+        "inconclusive": verdicts["inconclusive"],
+        "violations": sum(not sla["held"] and sla["doubt"] is None for sla in slas),
         "requests": sum(test["requests"]["total"] or 0 for test in tests),
         "failed_requests": sum(test["requests"]["failed"] or 0 for test in tests),
         "interrupted_requests": sum(test["requests"]["interrupted"] for test in tests),

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from senytl.performance.metric.units import write_beside, write_change, write_figure
+from senytl.performance.confidence import DEFAULT_CONFIDENCE
+from senytl.performance.metric.units import write_figure, write_outcome
 from senytl.performance.report.schema import ErrorDocument, RunDocument, SLADocument
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "compact_rate",
     "compact_seconds",
     "dollars",
+    "is_violated",
     "percent",
     "requests_per_second",
     "seconds",
@@ -23,7 +25,6 @@ __all__ = [
     "write_actual",
     "write_error",
     "write_limit",
-    "write_miss",
 ]
 
 
@@ -53,23 +54,39 @@ def requests_per_second(rate: float) -> str:
 
 
 def write_limit(sla: SLADocument) -> str:
-    """``p95_latency <= 2.000 s``."""
+    """``p95_latency <= 2.000 s``, and at which confidence if at one."""
     sign = "<=" if sla["direction"] == "lower" else ">="
-    return f"{sla['metric']} {sign} {write_figure(sla['limit'], sla['unit'])}"
+    confidence = sla["confidence"]
+    sure = "" if confidence is None else f" at {confidence * 100:.10g} % confidence"
+    return f"{sla['metric']} {sign} {write_figure(sla['limit'], sla['unit'])}{sure}"
 
 
 def write_actual(sla: SLADocument) -> str:
-    """``2.100 s``, or ``not measured``."""
+    """``2.100 s (0.100 s over, 5.0 %; 95 % confidence: 1.90 to 2.30 s)``, or ``not measured``."""
     actual = sla["actual"]
-    return "not measured" if actual is None else write_beside(actual, sla["limit"], sla["unit"])
+    if actual is None:
+        return "not measured"
+    interval = None
+    if sla["interval"] is not None:
+        low, high = sla["interval"]
+        interval = -math.inf if low is None else low, math.inf if high is None else high
+    decisive = actual
+    if interval is not None and sla["confidence"] is not None:
+        decisive = interval[1] if sla["direction"] == "lower" else interval[0]
+    return write_outcome(
+        actual,
+        sla["limit"],
+        sla["unit"],
+        held=sla["held"],
+        decisive=decisive,
+        interval=interval,
+        confidence=sla["confidence"] or DEFAULT_CONFIDENCE,
+    )
 
 
-def write_miss(sla: SLADocument) -> str:
-    """``0.100 s over, 5.0 %``; empty where the limit holds or nothing was measured."""
-    actual = sla["actual"]
-    if sla["held"] or actual is None:
-        return ""
-    return write_change(actual, sla["limit"], sla["unit"])
+def is_violated(sla: SLADocument) -> bool:
+    """Whether the limit does not hold for certain."""
+    return not sla["held"] and sla["doubt"] is None
 
 
 def write_error(error: ErrorDocument) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from senytl.performance.report.columns import COLUMNS
-from senytl.performance.report.figures import write_actual, write_limit, write_miss
+from senytl.performance.report.figures import is_violated, write_actual, write_limit
 from senytl.performance.report.overview import Line, run_sections, session_lines
 from senytl.performance.report.plain import one_line
 from senytl.performance.report.schema import RunDocument, SessionDocument, SLADocument
@@ -18,7 +18,7 @@ suffixes = (".md", ".markdown")
 
 # An underscore before a letter or a digit never ends an emphasis, and names are full of them.
 _MARKUP = re.compile(r"[\\`*\[\]|~#]|_(?![^\W_])")
-_MARKS = {True: "✓", False: "✗"}
+_MARKS = {"passed": "✓", "failed": "✗", "inconclusive": "?"}
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -28,17 +28,20 @@ def render_run(run: RunDocument) -> str:
 
 
 def render_session(session: SessionDocument) -> str:
-    """The report of a session: its sums, a row for each test, the violations, each test."""
+    """The report of a session: its sums, a row for each test, what does not hold, each test."""
     tests = session["tests"]
     blocks = ["# SLA Report", _pairs(session_lines(session["totals"]))]
     if tests:
         blocks += ["## Tests", _test_table(tests)]
-    violations = [
-        (run["nodeid"], *_sla_row(sla)) for run in tests for sla in run["slas"] if not sla["held"]
-    ]
-    if violations:
-        headings = ("Test", "SLA", "Actual", "Verdict", "Why")
-        blocks += ["## Violations", _table(headings, violations)]
+    slas = [(run["nodeid"], sla) for run in tests for sla in run["slas"]]
+    for title, chosen in (
+        ("Violations", [entry for entry in slas if is_violated(entry[1])]),
+        ("Inconclusive", [entry for entry in slas if entry[1]["doubt"] is not None]),
+    ):
+        if chosen:
+            headings = ("Test", "SLA", "Actual", "Verdict", "Why")
+            rows = [(nodeid, *_sla_row(sla)) for nodeid, sla in chosen]
+            blocks += [f"## {title}", _table(headings, rows)]
     for run in tests:
         blocks += [
             f"## {_escape(run['nodeid']) or 'Unnamed test'}",
@@ -67,10 +70,11 @@ def _body(run: RunDocument, sections: list[list[Line]], level: str) -> Iterator[
 
 
 def _sla_row(sla: SLADocument) -> tuple[str, str, str, str]:
-    verdict = f"{_MARKS[sla['held']]} {'held' if sla['held'] else 'violated'}"
-    miss = write_miss(sla)
-    actual = write_actual(sla) + (f" ({miss})" if miss else "")
-    return write_limit(sla), actual, verdict, sla["why"]
+    if sla["doubt"] is not None:
+        verdict, why = "? inconclusive", sla["doubt"]
+    else:
+        verdict, why = "✓ held" if sla["held"] else "✗ violated", sla["why"]
+    return write_limit(sla), write_actual(sla), verdict, why
 
 
 def _test_table(tests: Sequence[RunDocument]) -> str:
@@ -80,7 +84,7 @@ def _test_table(tests: Sequence[RunDocument]) -> str:
             run["nodeid"],
             *(column.cell(run) or "n/a" for column in COLUMNS),
             "n/a" if run["requests"]["failed"] is None else str(run["requests"]["failed"]),
-            f"{_MARKS[run['verdict'] == 'passed']} {run['verdict']}",
+            f"{_MARKS[run['verdict']]} {run['verdict']}",
         )
         for run in tests
     ]

@@ -15,6 +15,7 @@ from senytl.performance.report.figures import (
     seconds,
     where_ended,
 )
+from senytl.performance.report.over_time import over_time
 from senytl.performance.report.plain import one_line
 from senytl.performance.report.schema import RunDocument, TotalsDocument
 
@@ -164,6 +165,35 @@ def _calls(run: RunDocument) -> Iterator[Line]:
         yield "Reasoning", f"{percent(tokens['reasoning_share'])} of completion tokens"
 
 
+def _starts(run: RunDocument) -> Iterator[Line]:
+    """How a load kept to its schedule; nothing where it had none."""
+    starts = run["starts"]
+    if starts["dropped"] is None:
+        return
+    made = write_count(starts["made"] or 0, "start")
+    yield "Starts", f"{made} made, {starts['dropped']} dropped"
+    lag, times = starts["lag"], starts["service_times"]
+    if spread := _spread(("p99", lag["p99"]), ("max", lag["max"])):
+        yield "Start Lag", spread
+    if spread := _spread(("p50", times["p50"]), ("p95", times["p95"]), ("max", times["max"])):
+        yield "Service Time", spread
+
+
+def _generator(run: RunDocument) -> Iterator[Line]:
+    """How well the process that made a load kept time; nothing for what is no load."""
+    generator = run["generator"]
+    if generator is None:
+        return
+    lag = generator["lag"]
+    if spread := _spread(("p50", lag["p50"]), ("p95", lag["p95"]), ("max", lag["max"])):
+        yield "Generator Lag", spread
+    bottleneck = " (✗ the bottleneck)" if generator["saturated"] else ""
+    yield "Generator CPU", f"{percent(generator['cpu_share'])} of a core{bottleneck}"
+    if generator["gc_pauses"]:
+        longest = seconds(generator["longest_gc"])
+        yield "GC", f"{write_count(generator['gc_pauses'], 'pause')}, the longest {longest}"
+
+
 def _goodput(run: RunDocument) -> Iterator[Line]:
     """Which requests kept the limits that are stated for each; nothing where none is."""
     goodput = run["goodput"]
@@ -183,6 +213,12 @@ def _goodput(run: RunDocument) -> Iterator[Line]:
         yield "Request Limit", f"{limit} ({', '.join(notes)})" if notes else limit
 
 
+def _over_time(run: RunDocument) -> Iterator[Line]:
+    """The course of a load; nothing for what is no load, or a short one."""
+    if run["timeline"] is not None:
+        yield from over_time(run["timeline"])
+
+
 def _spread(*figures: tuple[str, float | None]) -> str:
     """Figures of one kind on one line, those that were measured."""
     return ", ".join(f"{seconds(value)} {name}" for name, value in figures if value is not None)
@@ -197,6 +233,8 @@ def _circumstances(run: RunDocument) -> Iterator[Line]:
     if run["failure"] is not None:
         where = f" ({ended})" if (ended := where_ended(run)) else ""
         yield "Failure", one_line(run["failure"]) + where
+    if run["load"] is not None:
+        yield "Load", one_line(run["load"])
     if run["users"] is not None:
         yield "Users", str(run["users"])
     if run["duration_seconds"] is not None:
@@ -206,6 +244,8 @@ def _circumstances(run: RunDocument) -> Iterator[Line]:
     failed = run["failed_latencies"]
     if failed["avg"] is not None and failed["max"] is not None:
         yield "Failed Latency", f"{seconds(failed['avg'])} avg, {seconds(failed['max'])} max"
+    if run["requests"]["timed_out"]:
+        yield "Timed Out", write_count(run["requests"]["timed_out"], "request")
     if run["requests"]["interrupted"]:
         yield "Interrupted", write_count(run["requests"]["interrupted"], "request")
     calls = run["llm_calls"]
@@ -216,12 +256,14 @@ def _circumstances(run: RunDocument) -> Iterator[Line]:
 
 _SECTIONS = (
     *(_latency, _tokens, _cost, _throughput, _memory, _success),
-    *(_streaming, _calls, _goodput),
+    *(_streaming, _calls, _goodput, _starts, _generator, _over_time),
 )
 
 
 def _session(totals: TotalsDocument) -> Iterator[Line]:
-    yield "Tests", f"{totals['tests']} ({totals['passed']} passed, {totals['failed']} failed)"
+    counts = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
+    counts += [f"{totals['inconclusive']} inconclusive"] if totals["inconclusive"] else []
+    yield "Tests", f"{totals['tests']} ({', '.join(counts)})"
     yield "Violations", str(totals["violations"])
     yield "Requests", f"{totals['requests']} ({totals['failed_requests']} failed)"
     if totals["interrupted_requests"]:

@@ -6,6 +6,7 @@ and below it the figures.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from senytl.performance.metric.units import write_count
 from senytl.performance.report.columns import COLUMNS
 from senytl.performance.report.figures import (
     compact_seconds,
+    is_violated,
     percent,
     seconds,
     where_ended,
@@ -29,6 +31,8 @@ __all__ = ["table_rows"]
 _MOST_TESTS = 50
 _MOST_ERRORS = 3
 _VERDICT_WIDTH = 8
+_LONG_VERDICT_WIDTH = 14
+"""Cells of a verdict where one of them is inconclusive, if there is room for that."""
 _INDENT = 4
 _ENOUGH_NAME = 40
 """Cells of a name, if it needs as many, below which the figures get a line of their own."""
@@ -44,11 +48,14 @@ def table_rows(tests: Sequence[RunDocument], sheet: Sheet) -> Iterator[Text]:
         yield from _remarks(test, sheet)
         yield from _calls(test, sheet)
     if len(shown) < len(tests):
-        failed = sum(test["verdict"] == "failed" for test in tests)
-        shown_failed = sum(test["verdict"] == "failed" for test in shown)
-        state = (
-            f"{failed - shown_failed:,} of them failed" if failed > shown_failed else "all passed"
-        )
+        hidden = Counter(test["verdict"] for test in tests)
+        hidden.subtract(test["verdict"] for test in shown)
+        others = [
+            f"{hidden[verdict]:,} of them {verdict}"
+            for verdict in ("failed", "inconclusive")
+            if hidden[verdict]
+        ]
+        state = ", ".join(others) or "all passed"
         more = f"and {write_count(len(tests) - len(shown), 'more test')}, {state}"
         yield _line(f"{sheet.marks.ellipsis} {more}", "dim")
 
@@ -65,7 +72,10 @@ class _Layout:
     def __init__(self, tests: Sequence[RunDocument], sheet: Sheet) -> None:
         from rich.cells import cell_len
 
-        figures = sum(column.width + 2 for column in COLUMNS) + 2 + _VERDICT_WIDTH
+        unclear = any(test["verdict"] == "inconclusive" for test in tests)
+        narrow = sheet.width < sum(column.width + 1 for column in COLUMNS) + 1 + _LONG_VERDICT_WIDTH
+        self._verdict_width = _LONG_VERDICT_WIDTH if unclear and not narrow else _VERDICT_WIDTH
+        figures = sum(column.width + 2 for column in COLUMNS) + 2 + self._verdict_width
         room = sheet.width - figures
         longest = max(cell_len(sheet.plain(test["nodeid"])) for test in tests)
         self._sheet = sheet
@@ -79,7 +89,7 @@ class _Layout:
             "".join(self._gap + column.heading[line].rjust(column.width) for column in COLUMNS)
             for line in (0, 1)
         )
-        bottom += f"{self._gap}{'verdict':<{_VERDICT_WIDTH}}"
+        bottom += f"{self._gap}{'verdict':<{self._verdict_width}}"
         if self._stacked:
             top = "test" + top[len("test") :]
         else:
@@ -101,15 +111,21 @@ class _Layout:
             name = self._sheet.keep_end(name, self._name_width)
             line = _line(name + " " * (self._name_width - cell_len(name)))
         marks = self._sheet.marks
-        violated = {sla["metric"] for sla in test["slas"] if not sla["held"]}
+        violated = {sla["metric"] for sla in test["slas"] if is_violated(sla)}
+        doubtful = {sla["metric"] for sla in test["slas"] if sla["doubt"] is not None}
         for column in COLUMNS:
             cell = column.cell(test)
             figure = marks.unknown if cell is None else self._sheet.plain(cell)
-            style = "bold red" if column.metric in violated else "dim" if cell is None else ""
+            style = "dim" if cell is None else "yellow" if column.metric in doubtful else ""
+            style = "bold red" if column.metric in violated else style
             line.append(self._gap).append(figure.rjust(column.width), style)
-        passed = test["verdict"] == "passed"
-        verdict = f"{marks.held if passed else marks.broken} {test['verdict']}"
-        yield line.append(self._gap).append(verdict, "green" if passed else "bold red")
+        mark, style = {
+            "passed": (marks.held, "green"),
+            "failed": (marks.broken, "bold red"),
+            "inconclusive": (marks.doubtful, "bold yellow"),
+        }[test["verdict"]]
+        verdict = self._sheet.keep_start(f"{mark} {test['verdict']}", self._verdict_width)
+        yield line.append(self._gap).append(verdict, style)
 
 
 def _remarks(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
@@ -134,6 +150,16 @@ def _remarks(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
     if len(errors) > _MOST_ERRORS:
         kinds = write_count(len(errors) - _MOST_ERRORS, "more kind")
         remarks.append((f"and {kinds} of error", "dim"))
+    if requests["timed_out"]:
+        late = write_count(requests["timed_out"], "request")
+        remarks.append((f"{late} timed out", alarm))
+    if test["starts"]["dropped"]:
+        dropped = write_count(test["starts"]["dropped"], "start")
+        remarks.append((f"{dropped} dropped, since no user was free", "yellow"))
+    if test["ended_early"] is not None:
+        remarks.append((f"ended before its time: {test['ended_early']}", alarm))
+    for user in test["abandoned_users"][:_MOST_ERRORS]:
+        remarks.append((f"left behind: {user}", "yellow"))
     if requests["interrupted"]:
         remarks.append((f"{write_count(requests['interrupted'], 'request')} interrupted", "yellow"))
     for remark, style in remarks:

@@ -12,20 +12,23 @@ __all__ = [
     "SCHEMA",
     "EnvironmentDocument",
     "ErrorDocument",
+    "GeneratorDocument",
     "GoodputDocument",
     "LLMCallsDocument",
     "OverheadDocument",
     "RunDocument",
     "SLADocument",
     "SessionDocument",
+    "StartsDocument",
     "StreamingDocument",
+    "TimelineDocument",
     "TotalsDocument",
     "Verdict",
 ]
 
 SCHEMA = "senytl-perf/1"
 
-Verdict = Literal["passed", "failed"]
+Verdict = Literal["passed", "failed", "inconclusive"]
 
 
 class SLADocument(TypedDict):
@@ -39,6 +42,13 @@ class SLADocument(TypedDict):
     unit: str
     direction: Literal["lower", "higher"]
     """Which way is better: the limit is an upper one where lower is."""
+    confidence: float | None
+    """What the limit must hold with, for the whole interval; None where the figure alone counts."""
+    interval: list[float | None] | None
+    """The ends of the figure's confidence interval, at `confidence` or else 0.95, with None for an
+    open end; None for metrics that have no interval."""
+    doubt: str | None
+    """Why the outcome is inconclusive, whatever `held` says; None where it is not."""
 
 
 class LatenciesDocument(TypedDict):
@@ -108,7 +118,35 @@ class RequestsDocument(TypedDict):
     total: int | None
     failed: int | None
     interrupted: int
+    timed_out: int
+    """Failed ones that took longer than the load's timeout."""
     success_rate: float | None
+
+
+class LagDocument(TypedDict):
+    """How late requests started."""
+
+    p99: float | None
+    max: float | None
+
+
+class ServiceTimesDocument(TypedDict):
+    """Times of successful requests from their actual start, where latency counts from another."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+
+class StartsDocument(TypedDict):
+    """Starts of requests that have an intended moment; all None where they have none."""
+
+    made: int | None
+    dropped: int | None
+    """Starts that were not made, because no user was free."""
+    lag: LagDocument
+    service_times: ServiceTimesDocument
 
 
 class LLMErrorDocument(TypedDict):
@@ -222,12 +260,64 @@ class GoodputDocument(TypedDict):
     limits: list[RequestLimitDocument]
 
 
+class GeneratorLagDocument(TypedDict):
+    """By how much what was due came late."""
+
+    avg: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+
+class GeneratorDocument(TypedDict):
+    """How well the process that made a load kept time."""
+
+    kind: Literal["loop", "threads"]
+    """What was looked at: timers of the event loop, or a thread that slept."""
+    lag: GeneratorLagDocument
+    cpu_share: float
+    """CPU seconds by seconds; 1.0 is one core."""
+    saturated: bool
+    """Whether it was the bottleneck."""
+    gc_pauses: int
+    gc_seconds: float
+    longest_gc: float
+
+
 class ErrorDocument(TypedDict):
     """One kind of failure, and how many requests failed with it."""
 
     type: str
     message: str
     count: int
+
+
+class TimelineDocument(TypedDict):
+    """A load test over time: columns of equal length, a place in each for every interval."""
+
+    start: list[float]
+    """Seconds from the beginning of the part that counts."""
+    seconds: list[float]
+    requests: list[int]
+    """Requests that ended, failed ones included."""
+    failed: list[int]
+    timed_out: list[int]
+    """Of the failed ones."""
+    dropped: list[int]
+    """Starts that were not made."""
+    users: list[int]
+    """The most that were at work."""
+    p50: list[float | None]
+    """Latencies of the successful requests, within 1 %; None without one."""
+    p95: list[float | None]
+    p99: list[float | None]
+    tokens: list[int | None]
+    """Tokens of the LLM calls that ended; None where they are not known."""
+    cost: list[float | None]
+    """Dollars of these calls; None where one of them has no price."""
+    memory_mb: list[float | None]
+    """The most resident memory of the process; None without a sample."""
 
 
 class RunDocument(TypedDict):
@@ -248,7 +338,14 @@ class RunDocument(TypedDict):
     duration_seconds: float | None
     users: int | None
     """Concurrent users of a load test."""
+    load: str | None
+    """What a load test was to do, in a line."""
+    ended_early: str | None
+    """Why a load test was ended before its time, if by a limit or a budget."""
+    abandoned_users: list[str]
+    """Users that hung when the load was over, and where."""
     requests: RequestsDocument
+    starts: StartsDocument
     latencies: LatenciesDocument
     failed_latencies: FailedLatenciesDocument
     throughput_rps: float | None
@@ -259,6 +356,10 @@ class RunDocument(TypedDict):
     tokens: TokensDocument
     cost: CostDocument
     memory: MemoryDocument
+    generator: GeneratorDocument | None
+    """None for anything but a load test."""
+    timeline: TimelineDocument | None
+    """None for anything but a load test."""
     slas: list[SLADocument]
     errors: list[ErrorDocument]
     warnings: list[str]
@@ -270,8 +371,10 @@ class TotalsDocument(TypedDict):
     tests: int
     passed: int
     failed: int
+    inconclusive: int
     violations: int
-    """SLAs that do not hold, those on figures that were not measured included."""
+    """SLAs that do not hold, those on figures that were not measured included, those that are
+    inconclusive not."""
     requests: int
     failed_requests: int
     interrupted_requests: int

@@ -16,14 +16,15 @@ class Marks:
 
     held: str
     broken: str
+    doubtful: str
     unknown: str
     ellipsis: str
     rule: str
     separator: str
 
 
-_UNICODE = Marks("✓", "✗", "–", "…", "─", " · ")
-_ASCII = Marks(" ", "x", "-", "...", "-", ", ")
+_UNICODE = Marks("✓", "✗", "?", "–", "…", "─", " · ")
+_ASCII = Marks(" ", "x", "?", "-", "...", "-", ", ")
 
 
 @dataclass(frozen=True, slots=True)

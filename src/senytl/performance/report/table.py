@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from senytl.performance.metric.units import write_count
 from senytl.performance.report.figures import (
     dollars,
+    is_violated,
     write_actual,
     write_limit,
-    write_miss,
 )
 from senytl.performance.report.rows import table_rows
 from senytl.performance.report.schema import (
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["session_table"]
 
-_MOST_VIOLATIONS = 50
+_MOST_SLAS = 50
 _MOST_WARNINGS = 5
 _LONGEST_NAME = 300
 _LONGEST_WHY = 400
-_TRAILING = re.compile(r" +((?:\x1b\[0m)?)$", re.MULTILINE)
-"""The spaces with which rich fills a block up."""
+_TRAILING = re.compile(r" *((?:\x1b\[0m)?) *$", re.MULTILINE)
+"""The spaces with which rich fills a block up, and those at which it wrapped a line."""
 
 
 def session_table(
@@ -78,42 +78,49 @@ def session_table(
 def _parts(document: SessionDocument, sheet: Sheet) -> Iterator[RenderableType]:
     tests = document["tests"]
     yield from table_rows(tests, sheet)
-    yield from _violations(tests, sheet)
+    yield from _slas(tests, sheet, "violated", "red", is_violated)
+    yield from _slas(tests, sheet, "inconclusive", "yellow", lambda sla: sla["doubt"] is not None)
     yield from _warnings(tests, sheet)
     yield ""
     yield from _totals(document["totals"], sheet)
 
 
-def _violations(tests: Sequence[RunDocument], sheet: Sheet) -> Iterator[RenderableType]:
-    broken = [(test, sla) for test in tests for sla in test["slas"] if not sla["held"]]
-    if not broken:
+def _slas(
+    tests: Sequence[RunDocument],
+    sheet: Sheet,
+    outcome: str,
+    colour: str,
+    chosen: Callable[[SLADocument], bool],
+) -> Iterator[RenderableType]:
+    """The SLAs of one outcome, test by test, and why it is theirs."""
+    found = [(test, sla) for test in tests for sla in test["slas"] if chosen(sla)]
+    if not found:
         return
     yield ""
-    yield _text((f"{write_count(len(broken), 'SLA')} violated", "bold red"))
+    yield _text((f"{write_count(len(found), 'SLA')} {outcome}", f"bold {colour}"))
     named: RunDocument | None = None
-    for test, sla in broken[:_MOST_VIOLATIONS]:
+    for test, sla in found[:_MOST_SLAS]:
         if test is not named:
             named = test
             name = sheet.keep_end(sheet.plain(test["nodeid"]), _LONGEST_NAME)
             yield _indent(_text((name, "")), 2)
-        yield from _violation(sla, sheet)
-    if len(broken) > _MOST_VIOLATIONS:
-        more = write_count(len(broken) - _MOST_VIOLATIONS, "more violation")
-        yield _indent(_text((f"and {more}", "dim")), 2)
+        yield from _sla(sla, sheet, colour)
+    if len(found) > _MOST_SLAS:
+        more = write_count(len(found) - _MOST_SLAS, "more SLA")
+        yield _indent(_text((f"and {more} {outcome}", "dim")), 2)
 
 
-def _violation(sla: SLADocument, sheet: Sheet) -> Iterator[RenderableType]:
-    miss = write_miss(sla)
-    actual = write_actual(sla) + (f" ({miss})" if miss else "")
+def _sla(sla: SLADocument, sheet: Sheet, colour: str) -> Iterator[RenderableType]:
+    mark = sheet.marks.broken if sla["doubt"] is None else sheet.marks.doubtful
     yield _indent(
         _text(
-            (f"{sheet.marks.broken} ", "red"),
+            (f"{mark} ", colour),
             (f"{sheet.plain(write_limit(sla))}: ", ""),
-            (sheet.plain(actual), "bold red"),
+            (sheet.plain(write_actual(sla)), f"bold {colour}"),
         ),
         4,
     )
-    why = sheet.keep_start(sheet.plain(sla["why"]), _LONGEST_WHY)
+    why = sheet.keep_start(sheet.plain(sla["doubt"] or sla["why"]), _LONGEST_WHY)
     yield _indent(_text((why, "dim")), 6)
 
 
@@ -143,6 +150,8 @@ def _totals(totals: TotalsDocument, sheet: Sheet) -> Iterator[Text]:
         parts.append(_text((f"{totals['passed']:,} passed", "bold green")))
     if totals["failed"]:
         parts.append(_text((f"{totals['failed']:,} failed", "bold red")))
+    if totals["inconclusive"]:
+        parts.append(_text((f"{totals['inconclusive']:,} inconclusive", "bold yellow")))
     parts += [_text((figure, "")) for figure in _sums(totals, sheet)]
     separator = _text((sheet.marks.separator, "dim"))
     line = parts[0]

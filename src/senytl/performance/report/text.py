@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from senytl.performance.report.figures import write_actual, write_error, write_limit, write_miss
+from senytl.performance.report.figures import write_actual, write_error, write_limit
 from senytl.performance.report.overview import Line, run_sections, session_lines
 from senytl.performance.report.plain import one_line
 from senytl.performance.report.schema import RunDocument, SessionDocument, SLADocument
@@ -59,12 +59,10 @@ def _list(title: str, items: Sequence[str]) -> list[str]:
 
 
 def _sla(sla: SLADocument) -> str:
-    mark = "✓" if sla["held"] else "✗"
-    line = f"{mark} {write_limit(sla)}: {write_actual(sla)}"
-    if sla["held"]:
-        return line
-    miss = write_miss(sla)
-    return f"{line}{f' ({miss})' if miss else ''}; {one_line(sla['why'])}"
+    line = f"{write_limit(sla)}: {write_actual(sla)}"
+    if sla["doubt"] is not None:
+        return f"? {line}; inconclusive: {one_line(sla['doubt'])}"
+    return f"✓ {line}" if sla["held"] else f"✗ {line}; {one_line(sla['why'])}"
 
 
 def _join(lines: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from senytl.models import TokenUsage
 from senytl.performance import CostEstimate, MemorySnapshot, PerformanceMetrics
+from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metrics import RequestError
 from senytl.performance.request_limits import Goodput
 from senytl.performance.sla import SLA, judge
@@ -97,4 +98,16 @@ def busy(make_run: MakeRun) -> PerformanceMetrics:
             broken={"latency": 2},
             unmeasured={"ttft": 2},
         ),
+    )
+
+
+@pytest.fixture
+def unclear(make_run: MakeRun) -> PerformanceMetrics:
+    """A run whose generator was late, so that one of its SLAs is inconclusive."""
+    return make_run(
+        "tests/test_agent.py::test_unclear",
+        slas={"p95_latency": 1.46, "throughput_rps": 0.1},
+        generator=GeneratorHealth(lags=[0.04] * 100, cpu_share=0.98),
+        start_lags=[0.001] * 3,
+        service_times=[0.4, 0.9, 1.4],
     )

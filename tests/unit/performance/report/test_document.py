@@ -12,6 +12,7 @@ import pytest
 import senytl
 from senytl.models import TokenUsage
 from senytl.performance import MemorySnapshot, PerformanceMetrics
+from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metrics import RequestError
 from senytl.performance.report.document import describe_run, describe_session
 from senytl.performance.sla import SLA, judge
@@ -51,6 +52,7 @@ def test_a_run_has_the_schema_of_the_report(make_run: MakeRun) -> None:
         "total": 5,
         "failed": 2,
         "interrupted": 0,
+        "timed_out": 0,
         "success_rate": 0.6,
     }
     assert document["tokens"] == {
@@ -116,7 +118,11 @@ def test_an_sla_says_what_came_of_it_and_why(make_run: MakeRun) -> None:
         "why": "p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests",
         "unit": "s",
         "direction": "lower",
+        "confidence": None,
+        "interval": [1.0, None],
+        "doubt": None,
     }
+    assert throughput["interval"] is None
     assert (throughput["held"], throughput["direction"]) == (True, "higher")
 
 
@@ -129,6 +135,7 @@ def test_what_was_not_measured_is_null_and_never_zero() -> None:
         ".verdict": "passed",
         ".requests.failed": 0,
         ".requests.interrupted": 0,
+        ".requests.timed_out": 0,
         ".llm_calls.total": 0,
         ".llm_calls.unattributed": 0,
         ".llm_calls.tool_calls": 0,
@@ -144,6 +151,7 @@ def test_what_was_not_measured_is_null_and_never_zero() -> None:
         ".tokens.sources": {},
         ".cost.unpriced_models": [],
         ".memory.samples": 0,
+        ".abandoned_users": [],
         ".slas": [],
         ".errors": [],
         ".warnings": [],
@@ -228,6 +236,7 @@ def test_a_session_adds_up_its_tests(make_run: MakeRun) -> None:
         "tests": 2,
         "passed": 1,
         "failed": 1,
+        "inconclusive": 0,
         "violations": 2,
         "requests": 7,
         "failed_requests": 1,
@@ -319,3 +328,62 @@ def test_figures_of_llm_calls_are_in_the_document(busy: PerformanceMetrics) -> N
     assert document["llm_calls"]["max_tool_calls_per_request"] == 3
     assert all(type(value) in BUILT_IN for value in leaves(document).values())
     assert json.loads(json.dumps(document)) == document
+
+
+def test_an_inconclusive_sla_is_neither_passed_nor_failed(
+    make_run: MakeRun, unclear: PerformanceMetrics
+) -> None:
+    runs = (make_run("test_a"), make_run("test_b", slas={"p50_latency": 0.1}), unclear)
+    document = describe_session([describe_run(run) for run in runs])
+    assert [test["verdict"] for test in document["tests"]] == ["passed", "failed", "inconclusive"]
+    latency, throughput = document["tests"][2]["slas"]
+    assert latency["held"] is True
+    assert (latency["doubt"] or "").startswith("the load generator was late by 40.0 ms at p95")
+    assert throughput["doubt"] is None
+    totals = document["totals"]
+    assert (totals["passed"], totals["failed"], totals["inconclusive"]) == (1, 1, 1)
+    assert totals["violations"] == 1
+
+
+def test_a_doubtful_miss_is_no_violation(unclear: PerformanceMetrics) -> None:
+    judge(unclear, [SLA("p95_latency", 1.44)])
+    document = describe_session([describe_run(unclear)])
+    assert document["tests"][0]["slas"][2]["held"] is False
+    assert document["totals"]["violations"] == 0
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_confidence_is_in_the_document(make_run: MakeRun) -> None:
+    run = make_run(latencies=(0.5,) * 100)
+    judge(run, [SLA("p90_latency", 1.0, confidence=0.99)])
+    [sla] = describe_run(run)["slas"]
+    assert (sla["confidence"], sla["interval"], sla["held"]) == (0.99, [0.5, 0.5], True)
+
+
+def test_the_generator_of_a_load_is_described(make_run: MakeRun) -> None:
+    health = GeneratorHealth(
+        lags=[0.01] * 99 + [0.03], cpu_share=0.97, gc_pauses=3, gc_seconds=0.2, longest_gc=0.15
+    )
+    assert describe_run(make_run(generator=health))["generator"] == {
+        "kind": "threads",
+        "lag": {
+            "avg": pytest.approx(0.0102),
+            "p50": 0.01,
+            "p95": 0.01,
+            "p99": pytest.approx(0.0102),
+            "max": 0.03,
+        },
+        "cpu_share": 0.97,
+        "saturated": True,
+        "gc_pauses": 3,
+        "gc_seconds": 0.2,
+        "longest_gc": 0.15,
+    }
+
+
+def test_a_generator_that_was_not_looked_at_has_no_lag(make_run: MakeRun) -> None:
+    assert describe_run(make_run())["generator"] is None
+    document = describe_run(make_run(generator=GeneratorHealth(cpu_share=0.5)))["generator"]
+    assert document is not None
+    assert set(document["lag"].values()) == {None}
+    assert document["cpu_share"] == 0.5

@@ -23,6 +23,7 @@ def test_json_is_the_object_of_one_test(example: PerformanceMetrics) -> None:
         "total": 100,
         "failed": 2,
         "interrupted": 0,
+        "timed_out": 0,
         "success_rate": 0.98,
     }
     assert report["latencies"]["avg"] == pytest.approx(1.234)

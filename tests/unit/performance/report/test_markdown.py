@@ -37,7 +37,7 @@ def test_a_run_is_tables_of_figures_slas_and_errors(make_run: MakeRun) -> None:
     assert ["Failed Latency", "3.000s avg, 4.000s max"] in figures
     assert slas[1][:3] == [
         "p95_latency <= 1.000 s",
-        "1.450 s (0.450 s over, 45.0 %)",
+        "1.450 s (0.450 s over, 45.0 %; 95 % confidence: 1.000 s or more)",
         "✗ violated",
     ]
     assert slas[2][:3] == ["throughput_rps >= 0.10 req/s", "0.50 req/s", "✓ held"]
@@ -112,3 +112,14 @@ def test_figures_of_llm_calls_are_rows(busy: PerformanceMetrics) -> None:
     assert ["Agent Overhead", "0.012s avg, 0.012s p95, 0.012s max"] in figures
     assert ["Goodput", "94.7% (36 good, 2 bad, 2 undetermined)"] in figures
     assert ["Request Limit", "latency <= 2.000 s (2 over)"] in figures
+
+
+def test_inconclusive_slas_have_a_table_of_their_own(unclear: PerformanceMetrics) -> None:
+    written = markdown.render_session(describe_session([describe_run(unclear)]))
+    _, tests, doubtful, *_ = tables(written)
+    assert tests[1][-1] == "? inconclusive"
+    assert "\n## Inconclusive\n" in written
+    assert "\n## Violations\n" not in written
+    [row] = doubtful[1:]
+    assert row[3] == "? inconclusive"
+    assert row[4].startswith("the load generator was late by 40.0 ms at p95")

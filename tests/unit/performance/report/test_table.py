@@ -167,7 +167,8 @@ def test_violations_say_by_how_much_and_why(make_run: MakeRun) -> None:
     assert (
         "\n2 SLAs violated\n"
         "  test_a\n"
-        "    ✗ p95_latency <= 1.000 s: 1.450 s (0.450 s over, 45.0 %)\n"
+        "    ✗ p95_latency <= 1.000 s: 1.450 s (0.450 s over, 45.0 %; 95 % confidence:\n"
+        "    1.000 s or more)\n"
         "      p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests\n"
         "  test_b\n"
         "    ✗ total_cost <= $1.0000: not measured\n"
@@ -224,7 +225,7 @@ def test_a_session_of_failures_is_bounded(make_run: MakeRun) -> None:
     runs = [make_run(f"test_{n}", slas=limits, failed=(1.0,), errors=errors) for n in range(300)]
     written = table(*runs)
     assert "… and 250 more tests, 250 of them failed\n" in written
-    assert "  and 550 more violations\n" in written
+    assert "  and 550 more SLAs violated\n" in written
     assert len(written.splitlines()) < 600
 
 
@@ -339,3 +340,52 @@ def test_a_run_without_such_figures_has_no_remark(make_run: MakeRun) -> None:
     assert "ttft" not in table(make_run("test_a"))
     assert "overhead" not in table(make_run("test_a"))
     assert "goodput" not in table(make_run("test_a"))
+
+
+def test_inconclusive_slas_are_told_apart_from_violations(
+    make_run: MakeRun, unclear: PerformanceMetrics
+) -> None:
+    written = table(make_run("test_a", slas={"p50_latency": 0.1}), unclear, width=120)
+    assert row(written, "tests/test_agent.py::test_unclear")[-2:] == ["?", "inconclusive"]
+    violated, doubtful = written.split("\n1 SLA inconclusive\n")
+    assert "\n1 SLA violated\n" in violated
+    assert doubtful.startswith(
+        "  tests/test_agent.py::test_unclear\n"
+        "    ? p95_latency <= 1.460 s: 1.450 s (95 % confidence: 1.000 s or more)\n"
+        "      the load generator was late by 40.0 ms at p95"
+    )
+    assert "2 tests · 1 failed · 1 inconclusive · " in doubtful
+
+
+@pytest.mark.parametrize("width", [64, 69, 70, 80, 120])
+@pytest.mark.parametrize("ascii", [False, True])
+def test_an_inconclusive_verdict_fits(
+    make_run: MakeRun, unclear: PerformanceMetrics, width: int, ascii: bool
+) -> None:
+    lines = table(make_run("test_a"), unclear, width=width, ascii=ascii).splitlines()
+    assert max(map(cell_len, lines)) <= width
+    [verdict] = [line for line in lines if "  ? " in line or " ? incon" in line][:1]
+    assert ("inconclusive" in verdict) is (width >= 70)
+
+
+def test_an_inconclusive_verdict_is_yellow(unclear: PerformanceMetrics) -> None:
+    written = session_table(session(unclear), width=120, colour=True)
+    assert "\x1b[1;33m? inconclusive\x1b[0m" in written
+    assert "\x1b[33m1.45s\x1b[0m" in written
+
+
+def test_inconclusive_tests_do_not_give_way_to_passed_ones(
+    make_run: MakeRun, unclear: PerformanceMetrics
+) -> None:
+    written = table(*(make_run(f"test_{n}") for n in range(60)), unclear)
+    assert unclear.name in written
+    assert "… and 11 more tests, all passed\n" in written
+    several = [unclear] * 60
+    assert "… and 10 more tests, 10 of them inconclusive\n" in table(*several)
+
+
+def test_timeouts_and_dropped_starts_are_remarked(make_run: MakeRun) -> None:
+    run = make_run(failed=(1.0,), timed_out_requests=1, dropped_starts=4)
+    lines = table(run).splitlines()
+    assert "    1 request timed out" in lines
+    assert "    4 starts dropped, since no user was free" in lines

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from senytl.performance import MemorySnapshot, PerformanceMetrics
+from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metrics import RequestError
 from senytl.performance.report import text
 from senytl.performance.report.document import describe_run, describe_session
+from senytl.performance.sla import SLA, judge
 
 MakeRun = Callable[..., PerformanceMetrics]
 
@@ -124,8 +126,8 @@ def test_slas_come_with_actual_limit_and_reason(make_run: MakeRun) -> None:
     run.judgements += make_run(priced=False, slas={"total_cost": 1.0}).judgements
     lines = report(run).split("SLAs:\n")[1].splitlines()
     assert lines[:3] == [
-        "  ✗ p95_latency <= 1.000 s: 1.450 s (0.450 s over, 45.0 %); "
-        "p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests",
+        "  ✗ p95_latency <= 1.000 s: 1.450 s (0.450 s over, 45.0 %; 95 % confidence: 1.000 s or "
+        "more); p50 1.000 s, p95 1.450 s, max 1.500 s over 3 successful requests",
         "  ✓ throughput_rps >= 0.10 req/s: 0.30 req/s",
         "  ✗ total_cost <= $1.0000: not measured; there is no price for my-model; add one to "
         "the ini option senytl_pricing",
@@ -183,3 +185,51 @@ def test_figures_of_llm_calls_stand_below_where_they_were_measured(
         "  ! the first token of 4 of 40 streams may have come earlier: the code that read them "
         "was busy elsewhere\n"
     ) in written
+
+
+def test_an_inconclusive_sla_has_a_mark_of_its_own(unclear: PerformanceMetrics) -> None:
+    written = report(unclear)
+    assert "Verdict:         inconclusive\n" in written
+    lines = written.split("SLAs:\n")[1].splitlines()
+    assert lines[0].startswith(
+        "  ? p95_latency <= 1.460 s: 1.450 s (95 % confidence: 1.000 s or more); inconclusive: "
+        "the load generator was late by 40.0 ms at p95"
+    )
+    assert lines[1].startswith("  ✓ throughput_rps")
+    session = text.render_session(describe_session([describe_run(unclear)]))
+    assert "Tests:           1 (0 passed, 0 failed, 1 inconclusive)\n" in session
+
+
+def test_an_end_of_an_interval_that_misses_the_limit_is_told(make_run: MakeRun) -> None:
+    run = make_run(latencies=(0.5,) * 180 + (0.9,) * 20)
+    judge(run, [SLA("p90_latency", 0.6, confidence=0.95)])
+    assert (
+        "  ✗ p90_latency <= 0.600 s at 95 % confidence: 0.540 s (95 % confidence: 0.50 to 0.90 s, "
+        "0.300 s over, 50.0 %); p50 0.500 s, "
+    ) in report(run)
+
+
+def test_a_schedule_is_told_where_there_was_one(
+    make_run: MakeRun, unclear: PerformanceMetrics
+) -> None:
+    unclear.dropped_starts, unclear.timed_out_requests = 2, 1
+    written = report(unclear)
+    assert "Starts:          3 starts made, 2 dropped\n" in written
+    assert "Start Lag:       0.001s p99, 0.001s max\n" in written
+    assert "Service Time:    0.900s p50, 1.350s p95, 1.400s max\n" in written
+    assert "Timed Out:       1 request\n" in written
+    assert "Starts:" not in report(make_run())
+
+
+def test_the_generator_of_a_load_is_told(make_run: MakeRun) -> None:
+    health = GeneratorHealth(
+        lags=[0.01] * 99 + [0.03], cpu_share=0.97, gc_pauses=3, gc_seconds=0.2, longest_gc=0.15
+    )
+    written = report(make_run(generator=health))
+    assert "Generator Lag:   0.010s p50, 0.010s p95, 0.030s max\n" in written
+    assert "Generator CPU:   97.0% of a core (✗ the bottleneck)\n" in written
+    assert "GC:              3 pauses, the longest 0.150s\n" in written
+    easy = report(make_run(generator=GeneratorHealth(cpu_share=0.2)))
+    assert "Generator CPU:   20.0% of a core\n" in easy
+    assert "Generator Lag" not in easy
+    assert "Generator" not in report(make_run())
