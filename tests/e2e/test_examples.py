@@ -33,7 +33,7 @@ def test_examples_pass_and_show_the_report(examples: Path) -> None:
         "--senytl-perf-report=report.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 passed" in done.stdout
+    assert "9 passed" in done.stdout
     session = json.loads((examples.parent / "report.json").read_text(encoding="utf-8"))
     tests = {test["nodeid"].rpartition("::")[2]: test for test in session["tests"]}
     assert set(tests) == set(re.findall(r"::(test_\w+)", done.stdout)) >= {"test_under_load"}
@@ -53,6 +53,12 @@ def test_examples_pass_and_show_the_report(examples: Path) -> None:
     assert tests["test_streamed_answer"]["goodput"]["good"] == 10
     assert tests["test_under_load"]["users"] == 20
     assert tests["test_under_load"]["requests"]["total"] >= 20
+    # Sixty starts are expected in two seconds; with this seed there are as many.
+    assert tests["test_rush_hour"]["requests"]["total"] == 60
+    assert tests["test_rush_hour"]["starts"]["made"] == 60
+    assert tests["test_rush_hour"]["starts"]["dropped"] == 0
+    assert tests["test_customers"]["users"] == 10
+    assert tests["test_customers"]["starts"]["made"] is None
 
 
 def test_readme_shows_the_output_of_the_examples(examples: Path) -> None:

@@ -38,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
         scope = ExitStack()
         scope.enter_context(project_prices(settings.pricing))
         config.add_cleanup(scope.close)
+    if config.option.senytl_perf_plan:
+        from senytl.pytest_plugin.plans import ShownPlans
+
+        config.pluginmanager.register(ShownPlans(), "senytl-plans")
+    if settings.dollars is not None and not config.option.collectonly:
+        from senytl.pytest_plugin.spending import SessionSpending
+
+        config.pluginmanager.register(SessionSpending(config, settings.dollars), "senytl-spending")
     if not hasattr(config, "workerinput"):
         from senytl.pytest_plugin.session import SessionReport
 

@@ -18,6 +18,7 @@ from senytl.performance.sla import slas_from_limits
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
     from senytl.performance.recording import Recorder
+    from senytl.performance.user import CurrentUser
     from senytl.pytest_plugin.measuring import Attempt
 
 __all__ = ["Perf"]
@@ -96,20 +97,31 @@ class Perf:
         with recorder.stopped_clock() as now:
             return recorder.run.so_far(recorder, now)
 
-    def sla(self, **limits: float) -> None:
+    def sla(self, *, confidence: float | None = None, **limits: float) -> None:
         """State limits by metric name, which are checked when the test's run ends.
 
         Args:
+            confidence: Between 0 and 1: the limits must hold for the whole confidence interval of
+                their figures, which are percentiles or rates; None asks for the figures alone.
             limits: For example ``p95_latency=2.0``, in the metric's unit.
 
         Raises:
-            ValueError: If no metric has such a name (the message lists them), or a limit is
-                impossible.
+            ValueError: If no metric has such a name (the message lists them), a limit is
+                impossible, or a confidence is asked of a figure that has no interval.
             PerformanceError: If the body has ended.
         """
         if not limits:
             raise ValueError("perf.sla() states no limit: for example perf.sla(p95_latency=2.0)")
-        self._attempt.state(slas_from_limits(limits))
+        self._attempt.state(slas_from_limits(limits, confidence))
+
+    @property
+    def user(self) -> CurrentUser:
+        """The user whose body runs: its number, its iteration, its own random generator.
+
+        Raises:
+            PerformanceError: If the body does not run.
+        """
+        return self._recorder().user
 
     @_as_method(performance.goodput)
     def goodput(self, /, **limits: float) -> None:  # noqa: D102  # it has the function's own

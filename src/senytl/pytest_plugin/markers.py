@@ -37,10 +37,12 @@ __all__ = [
 DESCRIPTIONS = (
     "benchmark(iterations=1, warmup=0): measure each run of the test's function with senytl; "
     "other keywords are those of other plugins, as are tests that use a fixture named benchmark.",
-    "load_test(concurrent_users, duration=None, iterations=None, ramp_up=0, ...): let many users "
-    "run the test's function at once; the keywords are those of senytl.performance.load_test.",
+    "load_test(concurrent_users=None, duration=None, iterations=None, rate=None, ...): "
+    "let many users run the test's function at once, or start it so many times a second; the "
+    "keywords are those of senytl.performance.load_test.",
     "sla(metric=limit, ...): limits on the test's figures, such as p95_latency=2.0 (seconds), "
-    "avg_cost_per_request=0.05 (dollars), success_rate=0.98; the closest mark wins.",
+    "avg_cost_per_request=0.05 (dollars), success_rate=0.98; the closest mark wins. With "
+    "confidence=0.95 they hold for the whole confidence intervals of percentiles and rates.",
     "goodput(limit, ...): what each request must keep to count for the metrics goodput and "
     "goodput_rps: latency, ttft, tpot (seconds), tokens, cost (dollars), llm_calls.",
     "senytl_recording(name=None, *, speed=1.0, ignore=()): answer the test's LLM calls from a "

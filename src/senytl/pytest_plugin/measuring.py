@@ -24,8 +24,9 @@ from senytl.pytest_plugin.session import FIGURES, SessionReport
 
 if TYPE_CHECKING:
     from senytl.performance.metrics import PerformanceMetrics
-    from senytl.performance.run import Run
+    from senytl.performance.run import Kind, Run
     from senytl.performance.sla import SLA
+    from senytl.pytest_plugin.progress import Told
 
 __all__ = ["Attempt", "attach_figures", "measured_call", "run_unclaimed_coroutine"]
 
@@ -48,8 +49,8 @@ class Attempt:
     """One attempt at a measured test.
 
     Its life: made when the test's fixtures or its call first need it; `settings` surround the
-    run, which brings `run` when it starts and `metrics` when it has ended; a rerun of the test
-    is another attempt.
+    run, which brings `run` when it starts and `metrics` when it has ended; `told` are those who
+    want to know how a load goes; a rerun of the test is another attempt.
 
     Args:
         item: The test.
@@ -59,6 +60,7 @@ class Attempt:
     def __init__(self, item: pytest.Function, plan: TestPlan) -> None:
         self.run: Run | None = None
         self.metrics: PerformanceMetrics | None = None
+        self.told: Told | None = None
         self._item = item
         self._plan = plan
         self._stated: list[SLA] = []
@@ -78,6 +80,11 @@ class Attempt:
                 raise pytest.UsageError(f"senytl cannot measure {item.nodeid}: {problem}") from None
             item.stash[ATTEMPT] = cls(item, plan)
         return item.stash[ATTEMPT]
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of test it is."""
+        return self._plan.kind
 
     def state(self, slas: Iterable[SLA]) -> None:
         """State limits that are checked when the run ends.
@@ -120,9 +127,12 @@ class Attempt:
             request_limits=self._request_limits,
             requires_success=self._plan.kind == "load_test",
             carry_context=self._item.config.stash[CONFIG].carry_context,
+            allow_inconclusive=self._item.config.stash[CONFIG].allow_inconclusive,
             place=_place_of(self._item),
             on_start=self._note_run,
             on_finish=self._note_metrics,
+            on_progress=None if self.told is None else self.told.of_progress,
+            on_progress_end=None if self.told is None else self.told.of_end,
         )
         if inspect.iscoroutinefunction(measured):
 
@@ -175,10 +185,23 @@ def _settings(settings: RunSettings) -> Iterator[None]:
 
 @contextmanager
 def measured_call(item: pytest.Function) -> Iterator[None]:
-    """Let the call of a test run its function measured."""
+    """Let the call of a test run its function measured, and a load be seen while it runs."""
+    __tracebackhide__ = True
+    attempt = Attempt.at(item)
+    if attempt.kind == "load_test":
+        from senytl.pytest_plugin.progress import shown_progress
+
+        with shown_progress(item) as attempt.told, _measured_function(item, attempt):
+            yield
+    else:
+        with _measured_function(item, attempt):
+            yield
+
+
+@contextmanager
+def _measured_function(item: pytest.Function, attempt: Attempt) -> Iterator[None]:
     __tracebackhide__ = True
     function = item.obj
-    attempt = Attempt.at(item)
     item.obj = measured = attempt.measured(function)
     # unittest takes an async method from the instance, and pytest leaves it to that.
     case = item.instance if isinstance(item.instance, TestCase) else None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from senytl.performance.sla import SLA
 
-__all__ = ["BUDGET_TOTALS", "CONFIG", "PluginConfig", "RecordMode", "add_options"]
+__all__ = ["BUDGET_TOTALS", "CONFIG", "PluginConfig", "ProgressMode", "RecordMode", "add_options"]
 
 T = TypeVar("T")
+
+ProgressMode = Literal["auto", "live", "plain", "off"]
+"""How load tests are shown while they run."""
+_PROGRESS_MODES: tuple[ProgressMode, ...] = ("auto", "live", "plain", "off")
 
 RecordMode = Literal["none", "once", "all"]
 """Which recordings are made: none, those that are missing, or all."""
@@ -27,6 +32,17 @@ BUDGET_TOTALS: dict[str, Literal["cost", "tokens", "failed_requests"]] = {
     "failed_requests": "failed_requests",
 }
 """The metrics that may be limited for a whole session, by the name of their sum over its tests."""
+
+
+class _CollectOnly(argparse.Action):
+    """A flag that implies ``--collect-only``, so that xdist starts no workers for it either."""
+
+    def __init__(self, option_strings: list[str], dest: str, **settings: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **{**settings, "default": False})
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, *_: object) -> None:
+        setattr(namespace, self.dest, True)
+        namespace.collectonly = True
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -46,6 +62,24 @@ def add_options(parser: pytest.Parser) -> None:
         default="none",
         help="what tests marked senytl_recording do: none replays their recordings (the default), "
         "once also records those that are missing, all records all anew",
+    )
+    group.addoption(
+        "--senytl-perf-budget",
+        metavar="DOLLARS",
+        help="the dollars that all LLM calls of the session may cost, those of mocks and replays "
+        "included; once they are spent further calls are refused, and the session fails",
+    )
+    group.addoption(
+        "--senytl-perf-plan",
+        action=_CollectOnly,
+        help="show what each load test and benchmark of the session would do, and run none",
+    )
+    group.addoption(
+        "--senytl-perf-progress",
+        choices=_PROGRESS_MODES,
+        default="auto",
+        help="how load tests are shown while they run: live draws a line anew, where stdout is a "
+        "terminal; plain writes a line every 10 s; auto (the default) does one of the two; off",
     )
     parser.addini(
         "senytl_sla",
@@ -71,6 +105,13 @@ def add_options(parser: pytest.Parser) -> None:
         default=True,
     )
     parser.addini(
+        "senytl_allow_inconclusive",
+        "whether load tests pass whose verdict is inconclusive because the load generator was the "
+        "bottleneck (default: false)",
+        type="bool",
+        default=False,
+    )
+    parser.addini(
         "senytl_budget",
         "limits on all measured tests together, one 'metric=limit' a line; of "
         + ", ".join(BUDGET_TOTALS),
@@ -89,6 +130,9 @@ class PluginConfig(NamedTuple):  # a dataclass takes a millisecond more of every
         budget: Limits on all measured tests together.
         carry_context: Whether an agent's own threads get the context of what starts them.
         record: Which recordings of marked tests are made.
+        progress: How load tests are shown while they run.
+        allow_inconclusive: Whether a load test passes whose verdict is inconclusive.
+        dollars: What all LLM calls of the session may cost; None for any amount.
     """
 
     report_paths: tuple[Path, ...]
@@ -98,6 +142,9 @@ class PluginConfig(NamedTuple):  # a dataclass takes a millisecond more of every
     budget: tuple[SLA, ...]
     carry_context: bool
     record: RecordMode = "none"
+    progress: ProgressMode = "auto"
+    allow_inconclusive: bool = False
+    dollars: float | None = None
 
     @classmethod
     def from_pytest_config(cls, config: pytest.Config) -> PluginConfig:
@@ -114,6 +161,9 @@ class PluginConfig(NamedTuple):  # a dataclass takes a millisecond more of every
             budget=_read_budget(config),
             carry_context=config.getini("senytl_carry_context"),
             record=config.getoption("senytl_record"),
+            progress=config.getoption("senytl_perf_progress"),
+            allow_inconclusive=config.getini("senytl_allow_inconclusive"),
+            dollars=_read_dollars(config.getoption("senytl_perf_budget")),
         )
 
 
@@ -191,6 +241,20 @@ def _read_budget(config: pytest.Config) -> tuple[SLA, ...]:
                 f"tests, which are {', '.join(BUDGET_TOTALS)}"
             )
     return tuple(_read_limits(config, "senytl_budget"))
+
+
+def _read_dollars(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        dollars = _read_number(text)
+        if not 0 < dollars < float("inf"):
+            raise ValueError(f"{text} is no amount of money above 0")
+    except ValueError as error:
+        raise pytest.UsageError(
+            f"--senytl-perf-budget={text}: {error}; it is a number of dollars, such as 5 or 0.50"
+        ) from None
+    return dollars
 
 
 def _read_pricing(lines: Iterable[str]) -> Mapping[str, Mapping[str, float]]:

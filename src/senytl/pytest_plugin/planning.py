@@ -12,6 +12,7 @@ import pytest
 
 from senytl import performance
 from senytl.performance.benchmarking import BenchmarkPlan
+from senytl.performance.load import LoadPlan
 from senytl.performance.request_limits import check_limits
 from senytl.performance.sla import slas_from_limits
 from senytl.pytest_plugin.markers import FOREIGN_KEYWORDS, functions_of, is_foreign_benchmark
@@ -24,9 +25,11 @@ __all__ = ["BadMarkError", "TestPlan"]
 
 Kind = Literal["benchmark", "load_test"]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Work = BenchmarkPlan | LoadPlan
 
 _KINDS: tuple[Kind, ...] = ("benchmark", "load_test")
 _OWN_LEVEL = 1
+_CONFIDENCE = "confidence"
 
 
 class BadMarkError(Exception):
@@ -41,6 +44,7 @@ class TestPlan:
         kind: What kind of test it is.
         decorate: Makes the measured function of the test's own; None where that is measured as
             it is, because its author decorated it.
+        work: What a run of it does.
         slas: The limits from marks and options, checked when its run ends.
         request_limits: The limits on each request from marks and options.
     """
@@ -49,6 +53,7 @@ class TestPlan:
 
     kind: Kind
     decorate: Decorator | None
+    work: Work
     slas: tuple[SLA, ...]
     request_limits: Mapping[str, float]
 
@@ -66,28 +71,41 @@ class TestPlan:
         asked = _closest_kind(item, own_only=written is not None)
         if written is None:
             kind, settings = asked or ("benchmark", {})
-            return cls(kind, _make_decorator(kind, settings), *limits)
+            decorate = _make_decorator(kind, settings)
+            return cls(kind, decorate, _plan_of(item, kind, decorate), *limits)
         kind = _kind_of(written)
-        if asked is not None and _plan_of(_make_decorator(*asked)) != written:
+        if asked is not None and _plan_of(item, asked[0], _make_decorator(*asked)) != written:
             raise BadMarkError(
                 f"it is decorated by @performance.{kind} and marked {_write_mark(*asked)}, "
                 "which are not the same; keep one of them"
             )
-        return cls(kind, None, *limits)
+        return cls(kind, None, written, *limits)
 
 
 def _read_slas(item: pytest.Function) -> tuple[SLA, ...]:
-    limits = _read_limits(
+    marked: dict[str, SLA] = {}
+    for stated in _read_limits(
         item, "sla", "the metric's name", "sla(p95_latency=2.0, success_rate=0.98)"
-    )
-    try:
-        return tuple(slas_from_limits({**item.config.stash[CONFIG].limits, **limits}))
-    except ValueError as error:
-        raise BadMarkError(f"@pytest.mark.sla: {error}") from None
+    ):
+        confidence = stated.pop(_CONFIDENCE, None)
+        if not stated:
+            raise BadMarkError(
+                "@pytest.mark.sla has a confidence and no limit that must hold with it; "
+                "for example sla(p95_latency=2.0, confidence=0.95)"
+            )
+        try:
+            slas = slas_from_limits(stated, confidence)
+        except ValueError as error:
+            raise BadMarkError(f"@pytest.mark.sla: {error}") from None
+        marked = {**{sla.metric: sla for sla in slas}, **marked}
+    project = slas_from_limits(item.config.stash[CONFIG].limits)
+    return tuple({**{sla.metric: sla for sla in project}, **marked}.values())
 
 
 def _read_request_limits(item: pytest.Function) -> Mapping[str, float]:
-    limits = _read_limits(item, "goodput", "name", "goodput(latency=2.0, ttft=0.5)")
+    limits: dict[str, Any] = {}
+    for stated in _read_limits(item, "goodput", "name", "goodput(latency=2.0, ttft=0.5)"):
+        limits = {**stated, **limits}
     try:
         return {
             **item.config.stash[CONFIG].request_limits,
@@ -97,17 +115,17 @@ def _read_request_limits(item: pytest.Function) -> Mapping[str, float]:
         raise BadMarkError(f"@pytest.mark.goodput: {error}") from None
 
 
-def _read_limits(item: pytest.Function, name: str, key: str, example: str) -> dict[str, Any]:
-    """The limits of all marks of a name together; the closest mark on the same thing wins."""
-    limits: dict[str, Any] = {}
+def _read_limits(
+    item: pytest.Function, name: str, key: str, example: str
+) -> Iterator[dict[str, Any]]:
+    """The limits of each mark of a name, the closest first, which wins on the same thing."""
     for _, mark in _marks(item, name):
         if mark.args or not mark.kwargs:
             problem = f"not {mark.args[0]!r}" if mark.args else "and has none"
             raise BadMarkError(
                 f"@pytest.mark.{name} takes limits by {key}, {problem}; for example {example}"
             )
-        limits = {**mark.kwargs, **limits}
-    return limits
+        yield dict(mark.kwargs)
 
 
 def _closest_kind(item: pytest.Function, *, own_only: bool) -> tuple[Kind, dict[str, Any]] | None:
@@ -183,16 +201,22 @@ def _settings_of(kind: Kind) -> list[str]:
     return [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
 
 
-def _plan_of(decorate: Decorator) -> object:
-    def probe() -> None:
-        """Stand for a test's function; never called."""
+def _plan_of(item: pytest.Function, kind: Kind, decorate: Decorator) -> Work:
+    """What the decorator that a mark stands for makes of the test's function.
 
-    return vars(decorate(probe))["_senytl_plan"]
+    Raises:
+        BadMarkError: If that is no function which the decorator takes.
+    """
+    try:
+        work: Work = vars(decorate(item.function))["_senytl_plan"]
+    except (TypeError, ValueError) as error:
+        raise BadMarkError(f"@pytest.mark.{kind}: {error}") from None
+    return work
 
 
-def _decorated_plan(item: pytest.Function) -> object | None:
+def _decorated_plan(item: pytest.Function) -> Work | None:
     """The plan that the test's author gave its function by a decorator, if so."""
-    plans: list[object] = []
+    plans: list[Work] = []
     for function in functions_of(item):
         plan = vars(function).get("_senytl_plan")
         # A decorator that keeps to functools.wraps carries the same plan outwards.
@@ -207,7 +231,7 @@ def _decorated_plan(item: pytest.Function) -> object | None:
     return plans[0] if plans else None
 
 
-def _kind_of(plan: object) -> Kind:
+def _kind_of(plan: Work) -> Kind:
     return "benchmark" if isinstance(plan, BenchmarkPlan) else "load_test"
 
 

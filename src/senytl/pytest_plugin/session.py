@@ -88,6 +88,13 @@ class SessionReport:
             terminalreporter.write_line(f"senytl: {failure}", red=True)
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker whom to tell of its load tests."""
+        from senytl.pytest_plugin.progress_relay import tell_worker
+
+        tell_worker(self._config, node)
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Refuse the session if an xdist worker found tests that cannot be measured."""
         problem = getattr(node, "workeroutput", {}).get(WORKER_PROBLEM)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from senytl.performance.report.schema import SessionDocument
 
-__all__ = ["write_table"]
+__all__ = ["can_write", "write_table"]
 
 
 def write_table(reporter: pytest.TerminalReporter, document: SessionDocument) -> None:
@@ -22,14 +22,14 @@ def write_table(reporter: pytest.TerminalReporter, document: SessionDocument) ->
         document,
         width=writer.fullwidth,
         colour=writer.hasmarkup,
-        ascii=not _can_write(writer, "─✓µ"),
+        ascii=not can_write(writer, "─✓µ"),
     )
     reporter.section("senytl", sep="=")
     for line in table.rstrip("\n").splitlines():
         reporter.write_line(line)
 
 
-def _can_write(writer: object, text: str) -> bool:
+def can_write(writer: object, text: str) -> bool:
     """Whether the terminal has these characters; pytest would escape the whole line otherwise."""
     stream = getattr(writer, "_file", sys.stdout)
     try:

@@ -7,10 +7,11 @@ import pytest
 from senytl import performance
 from senytl.pytest_plugin.fixture import Perf
 
+OTHERWISE = ("benchmark", "load_test", "current_user")  # the last one is `perf.user`
 FUNCTIONS = [
     name
     for name in performance.__all__
-    if not isinstance(getattr(performance, name), type) and name not in ("benchmark", "load_test")
+    if not isinstance(getattr(performance, name), type) and name not in OTHERWISE
 ]
 
 

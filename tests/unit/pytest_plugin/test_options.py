@@ -32,6 +32,7 @@ def test_options_are_read(configure, pytester: pytest.Pytester) -> None:  # type
         "--senytl-perf-report=one.json",
         f"--senytl-perf-report={pytester.path / 'two.md'}",
         "--senytl-perf-report=one.json",
+        "--senytl-perf-budget=0.50",
     )
     folder = Path.cwd()
     assert not config.carry_context
@@ -43,6 +44,7 @@ def test_options_are_read(configure, pytester: pytest.Pytester) -> None:  # type
         "other": {"prompt": 1.0, "completion": 2.0},
     }
     assert config.budget == (SLA("total_cost", 5.0),)
+    assert config.dollars == 0.5
 
 
 def test_options_of_a_toml_file_are_read(pytester: pytest.Pytester) -> None:
