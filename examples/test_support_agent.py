@@ -6,6 +6,8 @@ Run them with `pytest examples`. No call leaves the machine: see mocked_model.py
 from __future__ import annotations
 
 import pytest
+from openai import OpenAI
+from support_agent import SupportAgent
 
 from senytl import expect, performance
 
@@ -62,7 +64,7 @@ async def test_async_order_lookup(async_agent):
 
 
 # Twenty users at once: limits stated in the body hold for all their requests together.
-@performance.load_test(concurrent_users=20, duration=3, ramp_up=0.5)
+@performance.load_test(concurrent_users=20, duration=4, ramp_up=0.5, think_time=0.25)
 def test_under_load(agent):
     agent.run(ORDER)
 
@@ -71,7 +73,24 @@ def test_under_load(agent):
     performance.assert_no_memory_leaks()
 
 
-@pytest.mark.load_test(concurrent_users=20, duration=2)
+@pytest.mark.load_test(concurrent_users=20, duration=2, ramp_up=0.4, think_time=(0.3, 0.6))
 @pytest.mark.sla(throughput_rps=10, success_rate=1.0)
 async def test_async_under_load(async_agent):
     await async_agent.run(ORDER)
+
+
+# Thirty questions a second, as strangers ask them: whether or not earlier ones have been answered.
+@pytest.mark.load_test(rate=30, duration=2, arrivals="poisson", seed=1)
+@pytest.mark.sla(max_latency=2.0, max_start_lag=1.0, dropped_starts=0)
+def test_rush_hour(agent):
+    agent.run(ORDER)
+
+
+# Customers who read an answer before they ask again, each with a client of its own.
+@pytest.mark.load_test(concurrent_users=10, duration=2, think_time=(0.2, 0.6), warmup=0.5, seed=1)
+@pytest.mark.sla(p50_latency=0.5, throughput_rps=5)
+def test_customers(senytl, perf):
+    customer = perf.user
+    agent = customer.setup(lambda: senytl.wrap(SupportAgent(OpenAI(api_key="not used"))))
+
+    agent.run(customer.random.choice([ORDER, RETURNS]))

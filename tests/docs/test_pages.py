@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +23,10 @@ from pathlib import Path
 import pytest
 
 from senytl.performance import PerformanceMetrics
+from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metric import all_metrics
 from senytl.performance.report.document import describe_run, describe_session
+from senytl.performance.timeline import Timeline
 
 ROOT = Path(__file__).parents[2]
 SPECIFICATION = ROOT / "docs" / "performance.md"
@@ -163,7 +166,7 @@ def test_names_of_options_and_metrics_exist(page: Page, pytestconfig: pytest.Con
     for name in set(re.findall(r"\bsenytl_(\w+)", page.text)) - known:
         pytestconfig.getini(f"senytl_{name}")
     for mark in re.findall(r"mark\.sla\(([^)]*)\)", page.text):
-        names = set(re.findall(r"(\w+)=", mark)) - {"metric"}
+        names = set(re.findall(r"(\w+)=", mark)) - {"metric", "confidence"}
         assert names <= set(all_metrics())
 
 
@@ -184,7 +187,10 @@ def test_json_example_has_the_keys_of_the_report() -> None:
             return {key: keys(inner) for key, inner in value.items() if key != "sources"}
         return None
 
-    session = describe_session([describe_run(PerformanceMetrics())])
+    timeline = Timeline()
+    timeline.add(0.25, [array("d", [0.1])], failed=0, timed_out=0, users=1)
+    load = PerformanceMetrics(generator=GeneratorHealth(), timeline=timeline)
+    session = describe_session([describe_run(load)])
     assert keys({**example, "tests": None}) == keys({**session, "tests": None})
     assert keys(example["tests"][0]) == keys(session["tests"][0])
 
