@@ -33,7 +33,11 @@ TESTS = """
 
 OFTEN = """
     from senytl.pytest_plugin import progress_displays
+    before = progress_displays._EVERY
     progress_displays._EVERY = 0.5
+
+    def pytest_unconfigure():  # the process may go on
+        progress_displays._EVERY = before
 """
 """A conftest.py with which the plain lines of a short load can be seen."""
 
