@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
@@ -27,7 +28,7 @@ __all__ = ["MockRules"]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-_KEPT = 4096  # models, and requests, of which is remembered what was found for them
+_KEPT = 256  # models, and requests, of which is remembered what was found for them
 
 
 class MockRules:
@@ -236,6 +237,9 @@ class _Statements:
 
 
 def _keep(kept: dict[_Key, _Value], key: _Key, value: _Value) -> None:
-    if len(kept) >= _KEPT:
-        kept.clear()
+    # The oldest goes, so that its size is reached early and then stays: nothing that looks like a
+    # leak of the agent. Another thread may be at it too.
+    with suppress(RuntimeError, StopIteration):
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)), None)
     kept[key] = value
