@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import mmap
 import os
+import sys
 import threading
 import time
+from collections.abc import Callable
 
 import psutil
 import pytest
 
+from senytl.models import MisuseError
 from senytl.performance.memory import (
     MemorySampler,
     MemorySnapshot,
     capture_memory_snapshot,
     memory_growth,
 )
+
+from .conftest import GrowingAgent
 
 
 def _snapshots(*rss: float) -> list[MemorySnapshot]:
@@ -60,6 +66,74 @@ class TestSnapshot:
 
         assert rss_mb > 50
         assert rss_mb != capture_memory_snapshot().rss_mb
+
+    def test_reads_another_process(self, agent: GrowingAgent) -> None:
+        before = capture_memory_snapshot(agent.pid)
+        agent.keep(50)
+        after = capture_memory_snapshot(agent.pid)
+
+        assert after.rss_mb - before.rss_mb == pytest.approx(50, abs=5)
+        assert after.rss_mb == pytest.approx(agent.rss_mb, rel=0.05)
+        assert after.vms_mb >= after.rss_mb
+        assert after.percent == pytest.approx(psutil.Process(agent.pid).memory_percent(), rel=0.05)
+
+    def test_adds_all_descendants_where_asked_for(self, agent: GrowingAgent) -> None:
+        agent.start_child(60)
+        alone = capture_memory_snapshot(agent.pid)
+        together = capture_memory_snapshot(agent.pid, children=True)
+        of_this = capture_memory_snapshot(children=True)
+        agent.end_child()
+
+        assert together.rss_mb - alone.rss_mb > 60
+        assert of_this.rss_mb > together.rss_mb + 5  # this process, its child and grandchild
+        after = capture_memory_snapshot(agent.pid, children=True)
+        assert after.rss_mb == pytest.approx(alone.rss_mb, rel=0.1)
+
+    def test_leaves_out_a_descendant_that_ends_while_it_reads(
+        self, agent: GrowingAgent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        find = psutil.Process.children
+
+        def find_and_lose(process: psutil.Process, recursive: bool = False) -> object:
+            found = find(process, recursive=recursive)
+            assert found
+            agent.end_child()
+            return found
+
+        agent.start_child(60)
+        monkeypatch.setattr(psutil.Process, "children", find_and_lose)
+        snapshot = capture_memory_snapshot(agent.pid, children=True)
+
+        assert snapshot.rss_mb == pytest.approx(agent.rss_mb, rel=0.1)
+
+    @pytest.mark.parametrize("pid", [0, -1, True, 1.5, "12"])
+    def test_a_pid_that_makes_no_sense(self, pid: int) -> None:
+        with pytest.raises(MisuseError, match=rf"pid is {pid!r}; it must be the number of a proc"):
+            capture_memory_snapshot(pid)
+
+    @pytest.mark.parametrize("pid", [2**31 - 1, 2**70])
+    def test_a_process_that_does_not_exist(self, pid: int) -> None:
+        with pytest.raises(MisuseError, match=f"there is no process {pid}, or it has ended"):
+            capture_memory_snapshot(pid)
+
+    def test_a_process_that_has_ended(self, agent: GrowingAgent) -> None:
+        agent.end_unnoticed()
+        with pytest.raises(MisuseError, match=f"process {agent.pid}.* has ended"):
+            capture_memory_snapshot(agent.pid)
+        agent.end()
+        with pytest.raises(MisuseError, match=f"there is no process {agent.pid}"):
+            capture_memory_snapshot(agent.pid)
+
+    def test_a_process_that_may_not_be_read(
+        self, agent: GrowingAgent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Which processes those are differs by platform and user; what psutil then does is the same.
+        def refuse(process: psutil.Process) -> object:
+            raise psutil.AccessDenied(process.pid)
+
+        monkeypatch.setattr(psutil.Process, "memory_info", refuse)
+        with pytest.raises(MisuseError, match=f"process {agent.pid} may not be read by this user"):
+            capture_memory_snapshot(agent.pid)
 
 
 class TestGrowth:
@@ -181,3 +255,124 @@ class TestSampler:
     def test_a_limit_that_makes_no_sense(self) -> None:
         with pytest.raises(ValueError, match="limit=3 must be 4"):
             MemorySampler(limit=3)
+
+    @pytest.mark.parametrize("limit", [100, 10_000])
+    def test_allocates_nothing_that_lasts(self, limit: int) -> None:
+        sampler = MemorySampler(interval=60.0, limit=limit)
+        sampler.start()
+        for _ in range(300):  # whatever is made once, and the first times that samples are dropped
+            sampler.sample()
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(3000):
+            sampler.sample()
+        gc.collect()
+        grew = sys.getallocatedblocks() - before
+        sampler.stop()
+
+        assert grew < 60  # other threads of the session may have some
+
+    def test_gives_new_lists_of_equal_samples(self) -> None:
+        sampler = MemorySampler(interval=60.0)
+        sampler.start()
+        first, second = sampler.snapshots, sampler.snapshots
+        sampler.stop()
+
+        assert first == second
+        assert first is not second
+
+
+class TestSamplerOfAnotherProcess:
+    def test_sees_an_agent_grow(self, agent: GrowingAgent) -> None:
+        sampler = MemorySampler(interval=0.01, pid=agent.pid)
+        sampler.start()
+        for _ in range(4):
+            agent.keep(10)
+            time.sleep(0.03)
+        snapshots = sampler.stop()
+
+        assert snapshots[-1].rss_mb - snapshots[0].rss_mb == pytest.approx(40, abs=4)
+        assert snapshots[-1].rss_mb == pytest.approx(agent.rss_mb, rel=0.05)
+        seen = {round((one.rss_mb - snapshots[0].rss_mb) / 10) for one in snapshots}
+        assert len(seen) >= 4  # the steps in between too
+
+    def test_sees_children_come_and_go(self, agent: GrowingAgent) -> None:
+        sampler = MemorySampler(interval=0.01, pid=agent.pid, children=True)
+        sampler.start()
+        agent.start_child(80)
+        found = _sampled_until(sampler, lambda rss: rss > agent.rss_mb + 80)
+        agent.end_child()
+        sampler.sample()
+        snapshots = sampler.stop()
+
+        assert found
+        assert snapshots[0].rss_mb == pytest.approx(snapshots[-1].rss_mb, abs=5)
+
+    @pytest.mark.parametrize("unnoticed", [False, True])
+    def test_ends_quietly_with_the_process(self, agent: GrowingAgent, unnoticed: bool) -> None:
+        sampler = MemorySampler(interval=0.01, pid=agent.pid)
+        sampler.start()
+        sampler.sample()
+        if unnoticed:
+            agent.end_unnoticed()
+        else:
+            agent.end()
+        ended = time.time()
+        time.sleep(0.1)
+        sampler.sample()
+        snapshots = sampler.stop()
+
+        assert len(snapshots) >= 2
+        assert all(one.rss_mb > 1 for one in snapshots)
+        assert snapshots[-1].timestamp <= ended
+
+    def test_switches_to_a_process_and_drops_what_was_of_another(self, agent: GrowingAgent) -> None:
+        sampler = MemorySampler(interval=60.0)
+        sampler.start()
+        sampler.sample()
+
+        assert sampler.watch(agent.pid, False)
+        (first,) = sampler.snapshots
+        assert first.rss_mb == pytest.approx(agent.rss_mb, rel=0.05)
+        assert not sampler.watch(agent.pid, False)
+        assert sampler.snapshots == [first]
+        assert sampler.watch(None, False)
+        assert sampler.stop()[0].rss_mb == pytest.approx(capture_memory_snapshot().rss_mb, rel=0.1)
+
+    def test_goes_on_with_another_process_after_one_has_ended(self, agent: GrowingAgent) -> None:
+        sampler = MemorySampler(interval=0.01, pid=agent.pid)
+        sampler.start()
+        agent.end()
+        sampler.sample()
+        sampler.watch(None, False)
+        time.sleep(0.1)
+
+        assert len(sampler.stop()) >= 4
+
+    def test_a_bad_process_changes_nothing(self) -> None:
+        sampler = MemorySampler(interval=60.0)
+        sampler.start()
+        with pytest.raises(MisuseError, match="there is no process"):
+            sampler.watch(2**31 - 1, False)
+        with pytest.raises(MisuseError, match="there is no process"):
+            MemorySampler(pid=2**31 - 1)
+
+        assert len(sampler.stop()) == 2
+
+    def test_once_stopped_the_samples_stay(self, agent: GrowingAgent) -> None:
+        sampler = MemorySampler(interval=60.0)
+        sampler.start()
+        snapshots = sampler.stop()
+
+        assert not sampler.watch(agent.pid, False)
+        assert sampler.snapshots == snapshots
+
+
+def _sampled_until(sampler: MemorySampler, holds: Callable[[float], bool]) -> bool:
+    """Whether a sample came for which this holds, within some seconds."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if any(holds(one.rss_mb) for one in sampler.snapshots):
+            return True
+        time.sleep(0.02)
+    return False
