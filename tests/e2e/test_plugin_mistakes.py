@@ -12,7 +12,8 @@ Run = Callable[..., Any]
 MISTAKES = {
     "unknown setting": (
         "@pytest.mark.benchmark(iteration=3)\ndef test_it(): pass",
-        "@pytest.mark.benchmark has no setting 'iteration'; its settings are: iterations, warmup",
+        "@pytest.mark.benchmark has no setting 'iteration'; "
+        "its settings are: iterations, warmup, leak_check",
     ),
     "unknown setting of a load": (
         "@pytest.mark.load_test(users=3)\ndef test_it(): pass",
@@ -20,7 +21,8 @@ MISTAKES = {
     ),
     "positional": (
         "@pytest.mark.benchmark(3)\ndef test_it(): pass",
-        "@pytest.mark.benchmark takes its settings by name, not 3; they are: iterations, warmup",
+        "@pytest.mark.benchmark takes its settings by name, not 3; "
+        "they are: iterations, warmup, leak_check",
     ),
     "bad value": (
         "@pytest.mark.benchmark(iterations=0)\ndef test_it(): pass",

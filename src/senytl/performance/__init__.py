@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from senytl.performance.sla import SLA, InconclusiveError, SLAViolationError
     from senytl.performance.tokens import extract_token_usage
     from senytl.performance.user import CurrentUser, current_user
+    from senytl.performance.watching import watch_memory
 
 _HOMES = {
     "PerformanceError": "senytl.models",
@@ -64,6 +65,7 @@ _HOMES = {
     "extract_token_usage": "senytl.performance.tokens",
     "CurrentUser": "senytl.performance.user",
     "current_user": "senytl.performance.user",
+    "watch_memory": "senytl.performance.watching",
 }
 
 __all__ = [
@@ -95,6 +97,7 @@ __all__ = [
     "load_test",
     "record_request",
     "set_current_metrics",
+    "watch_memory",
 ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import isinf
 from typing import TYPE_CHECKING
 
+from senytl.performance.leaks.limits import LEAK_THRESHOLD
 from senytl.performance.metric.cost import CostMetrics
 from senytl.performance.metric.goodput import GoodputMetrics
 from senytl.performance.metric.latency import LatencyMetrics
@@ -23,16 +24,14 @@ from senytl.performance.series import Series
 
 if TYPE_CHECKING:
     from senytl.models import TokenSource, TokenUsage
+    from senytl.performance.leaks.evidence import LeakEvidence
     from senytl.performance.load.health import GeneratorHealth
     from senytl.performance.memory import MemorySnapshot
     from senytl.performance.pricing import CostEstimate
     from senytl.performance.sla import Judgement
     from senytl.performance.timeline import Timeline
 
-__all__ = ["LEAK_THRESHOLD", "SUCCESS_METRICS", "PerformanceMetrics", "RequestError"]
-
-LEAK_THRESHOLD = 0.20
-"""The growth of memory above which a run is said to leak, unless a limit is given."""
+__all__ = ["SUCCESS_METRICS", "PerformanceMetrics", "RequestError"]
 
 _MOST_NAMED = 3
 """How many users that hung are named in a warning."""
@@ -126,6 +125,7 @@ class PerformanceMetrics(
         abandoned_users: Users that hung when the load was over, and where they did.
         generator: How well the load generator kept time; None for anything but a load test.
         timeline: A load test over time.
+        leak_evidence: How memory grew between rounds of requests, where a leak check was asked for.
         plan: What a load test was to do, in a line.
         ended_early: Why a load test was ended before its time, if by a limit or a budget.
         allow_inconclusive: Whether a verdict that the load generator makes doubtful is no failure.
@@ -179,6 +179,7 @@ class PerformanceMetrics(
     abandoned_users: list[str] = field(default_factory=list)
     generator: GeneratorHealth | None = None
     timeline: Timeline | None = None
+    leak_evidence: LeakEvidence | None = None
     plan: str = ""
     ended_early: str | None = None
     allow_inconclusive: bool = False
@@ -192,7 +193,13 @@ class PerformanceMetrics(
 
     @property
     def memory_leak_detected(self) -> bool:
-        """Whether memory grew by more than 20 %; False where that was not measured."""
+        """Whether memory leaks, as `assert_no_memory_leaks` judges it with its own limits.
+
+        Where no leak check was asked for, whether memory grew by more than 20 %; False where
+        that was not measured either.
+        """
+        if self.leak_evidence is not None:
+            return self.leak_evidence.finding.outcome == "leak"
         return self.memory_growth > LEAK_THRESHOLD
 
     @property

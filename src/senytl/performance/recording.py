@@ -20,7 +20,7 @@ from senytl.models import LLMCallRecord, MisuseError, PerformanceError
 from senytl.performance.failures import count_error, is_failure, is_interruption
 from senytl.performance.ledger import CallLedger
 from senytl.performance.request import Request, RequestNotes, calls_of
-from senytl.performance.request_columns import Columns, RequestColumns
+from senytl.performance.request_columns import COLUMNS, Columns, RequestColumns
 from senytl.performance.slots import Block, Slot
 from senytl.performance.user import CurrentUser
 
@@ -132,6 +132,33 @@ class Recorder(RequestColumns):
     def calls(self) -> int:
         """How many LLM calls were seen in bodies that have ended, and after them."""
         return len(self._calls) + len(self._late)
+
+    def read_calls(self) -> None:
+        """Read the LLM calls that wait to be read, between two bodies; their records may go."""
+        self._calls.columns()
+
+    def own_records(self) -> Iterator[object]:
+        """What this keeps of requests that have ended."""
+        yield from (getattr(self, name) for name in COLUMNS)
+        if len(self._calls):
+            yield self._calls
+        yield self._notes
+        yield self.errors
+
+    def discard(self) -> None:
+        """Keep nothing of requests that have ended but how many they were, between two bodies.
+
+        Nor of calls that came since, whose requests they were.
+        """
+        self._pending.clear()
+        self._late.clear()
+        self._last_places.clear()
+        self.errors.clear()
+        if len(self._calls):
+            self._calls = CallLedger()
+        if len(self.latencies) or len(self.failed_latencies):
+            self._notes = RequestNotes()
+            self.hand_over()
 
     def forget(self) -> tuple[Columns, Columns] | None:
         """Forget single requests, between two bodies; gives what `hand_over` does.

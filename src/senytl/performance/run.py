@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from senytl.models import PerformanceError
 from senytl.performance.blame import Place, place_of_caller, raise_at
 from senytl.performance.failures import describe_error, fold_errors, is_interruption
+from senytl.performance.leaks.limits import LEAK_METRIC
 from senytl.performance.ledger import CallLedger, Totals
 from senytl.performance.metrics import SUCCESS_METRICS, PerformanceMetrics, RequestError
 from senytl.performance.recording import Recorder
@@ -22,9 +23,10 @@ from senytl.performance.series import Series
 from senytl.performance.sla import SLA, SLAViolationError, enforce, judge, slas_from_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from senytl.models import LLMCallRecord
+    from senytl.performance.leaks.check import LeakCheck
     from senytl.performance.load.figures import LoadFigures
     from senytl.performance.load.progress import LoadProgress
     from senytl.performance.user import CurrentUser
@@ -46,6 +48,8 @@ class RunSettings:
             may fail.
         carry_context: Whether an agent's own threads get the context of what starts them.
         place: Where a limit that does not hold is blamed on, if its own place is not known.
+        memory_of: Whose memory is sampled and judged: a process, and whether its descendants are
+            added; this process where it is None.
         allow_inconclusive: Whether a verdict that the load generator makes doubtful is no failure.
         on_progress: Told how a load test goes, some times a second, by a thread of its own.
         on_progress_end: Called when there is no more to tell, by the thread of the test.
@@ -59,6 +63,7 @@ class RunSettings:
     requires_success: bool = False
     carry_context: bool = True
     place: Place | None = None
+    memory_of: tuple[int | None, bool] | None = None
     allow_inconclusive: bool = False
     on_progress: Callable[[LoadProgress], None] | None = None
     on_progress_end: Callable[[], None] | None = None
@@ -133,6 +138,7 @@ class Run:
         entered: The recorders whose bodies run now.
         counts_from: When requests of a load test began to count, by `clock`.
         first_failure: What the first request that failed raised.
+        watched: Whose memory is sampled and judged, as `watch_memory` takes it.
     """
 
     def __init__(self, name: str, kind: Kind, *, concurrent_users: int = 0) -> None:
@@ -149,6 +155,8 @@ class Run:
         self._request_limits = dict(self.settings.request_limits)
         self._so_far: PerformanceMetrics | None = None
         self._started_at = 0.0
+        self._leaks: LeakCheck | None = None
+        self.watched: tuple[int | None, bool] = self.settings.memory_of or (None, False)
 
     def start(self) -> None:
         """Open the capture of LLM calls and the sampling of memory."""
@@ -156,7 +164,8 @@ class Run:
         from senytl.capture.unseen import unseen_calls
         from senytl.performance.memory import MemorySampler
 
-        self._sampler = MemorySampler()
+        pid, children = self.watched
+        self._sampler = MemorySampler(pid=pid, children=children)
         self._sampler.start()
         self._scope = open_scope(
             unattributed=self._stray, carry_context=self.settings.carry_context
@@ -174,8 +183,52 @@ class Run:
         for recorder in self._recorders:
             flush(recorder)
         flush(self._stray)
-        self._sampler.stop()
+        self.stop_sampling()
         self._scope.close()
+
+    def watch_memory(self, pid: int | None, children: bool) -> None:
+        """Sample and judge the memory of another process from now on.
+
+        Once memory is sampled no longer, nothing changes.
+
+        Args:
+            pid: The process; None for this one.
+            children: Whether its descendants are added.
+
+        Raises:
+            MisuseError: If there is no such process, or its memory may not be read.
+        """
+        if self._sampler.watch(pid, children):
+            self.watched = (pid, children)
+            self._leaks = None  # what it read was of another process
+
+    def stop_sampling(self) -> None:
+        """Sample memory no longer; once is enough."""
+        self._sampler.stop()
+
+    @property
+    def wants_leak_check(self) -> bool:
+        """Whether a limit on the growth of memory was stated by now."""
+        return any(sla.metric == LEAK_METRIC for sla in (*self._stated, *self.settings.slas))
+
+    @property
+    def leaks(self) -> LeakCheck:
+        """The leak check of this run, which begins when it is first asked for."""
+        if self._leaks is None:
+            from senytl.performance.leaks.check import LeakCheck
+
+            self._leaks = LeakCheck(self)
+        return self._leaks
+
+    def read_calls(self) -> None:
+        """Read the LLM calls that wait to be read, while no body runs."""
+        for recorder in self._recorders:
+            recorder.read_calls()
+
+    def own_records(self) -> Iterator[object]:
+        """What is kept of this run by now, which is not the agent's doing."""
+        for recorder in self._recorders:
+            yield from recorder.own_records()
 
     def new_recorder(self, user: CurrentUser | None = None) -> Recorder:
         """A recorder for one user of this run."""
@@ -332,6 +385,8 @@ class Run:
             metrics.throughput_rps = ended / duration
         for name in COLUMNS:
             setattr(metrics, name, Series.join([getattr(one, name) for one in recorders]))
+        if self._leaks is not None:
+            metrics.leak_evidence = self._leaks.conclude()
         if load is not None:
             load.add_to(metrics, ledger.columns(), totals.call_costs)
             metrics.allow_inconclusive |= self.settings.allow_inconclusive

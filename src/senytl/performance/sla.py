@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from senytl.models import MisuseError, PerformanceError
 from senytl.performance.confidence import DEFAULT_CONFIDENCE, fewest_for_upper_end
 from senytl.performance.doubts import doubt
+from senytl.performance.leaks.limits import LEAK_METRIC
 from senytl.performance.metric import Direction, find_metric
 from senytl.performance.metric.units import write_figure, write_outcome
 
@@ -44,6 +45,8 @@ class SLA:
         confidence: Between 0 and 1: the limit must hold for the whole confidence interval of the
             figure, at 0.95 for the one that holds the true figure in 95 % of all runs. None asks
             for the figure alone.
+        min_leak: Only for ``memory_growth``: bytes that each request may leave behind; 64 where
+            it is None. A steady leak of more breaks the limit however small the growth is by now.
 
     Raises:
         UnknownMetricError: If no metric has that name.
@@ -56,9 +59,12 @@ class SLA:
     limit: float
     implied: bool = False
     confidence: float | None = None
+    min_leak: float | None = None
 
     def __post_init__(self) -> None:
         metric = find_metric(self.metric)
+        if self.min_leak is not None:
+            _check_min_leak(self.metric, self.min_leak)
         if isinstance(self.limit, bool) or not isinstance(self.limit, int | float):
             raise MisuseError(f"the limit of {self.metric} is {self.limit!r}; it must be a number")
         if not math.isfinite(self.limit) or self.limit < 0:
@@ -82,6 +88,12 @@ class SLA:
     def judge(self, run: PerformanceMetrics) -> Judgement:
         """Hold this limit against a run."""
         metric = find_metric(self.metric)
+        if self.metric == LEAK_METRIC:
+            from senytl.performance.leaks.verdict import judge_growth
+
+            verdict = judge_growth(self, run)
+            if verdict is not None:
+                return verdict
         actual = metric.measure(run)
         if actual is None or math.isnan(actual):
             return Judgement(self, None, False, metric.missing(run))
@@ -109,6 +121,15 @@ class SLA:
             return True
         lower = find_metric(self.metric).direction is Direction.LOWER
         return actual < self.limit if lower else actual > self.limit
+
+
+def _check_min_leak(name: str, min_leak: object) -> None:
+    if name != LEAK_METRIC:
+        raise MisuseError(f"min_leak is for {LEAK_METRIC} alone, and the limit is on {name}")
+    if isinstance(min_leak, bool) or not isinstance(min_leak, int | float):
+        raise MisuseError(f"min_leak is {min_leak!r}; it must be a number of bytes a request")
+    if not 0 < min_leak < math.inf:
+        raise MisuseError(f"min_leak is {min_leak}; it must be above 0 bytes a request, and finite")
 
 
 def _check_confidence(metric: Metric[float], limit: float, confidence: object) -> None:
@@ -145,8 +166,11 @@ class Judgement:
         why: The figures behind it, or what was not measured.
         interval: The confidence interval of a percentile or a rate, with infinity for an open
             end; at the confidence that the SLA asks for, else at 95 %. None for other metrics.
-        doubt: Why that says little, because the load generator may be to blame; empty where there
-            is no doubt. What is in doubt neither holds nor is violated: it is inconclusive.
+        doubt: Why that says little, because the load generator may be to blame, or there was too
+            little to go by; empty where there is no doubt. What is in doubt neither holds nor is
+            violated: it is inconclusive.
+        doubt_is_failure: Whether an inconclusive outcome fails the test; else it is a warning.
+        outcome: What came out, where the figure alone does not say it.
     """
 
     sla: SLA
@@ -155,6 +179,8 @@ class Judgement:
     why: str
     interval: tuple[float, float] | None = None
     doubt: str = ""
+    doubt_is_failure: bool = True
+    outcome: str = ""
 
     @property
     def decisive(self) -> float:
@@ -170,20 +196,22 @@ class Judgement:
         return self.interval[1] if lower else self.interval[0]
 
     def __str__(self) -> str:
-        if self.actual is None:
+        if self.actual is None and not self.outcome:
             return f"{self.sla}: not measured; {self.why}"
-        metric = find_metric(self.sla.metric)
-        outcome = write_outcome(
-            self.actual,
+        outcome = self.outcome or self._write_outcome(self.actual or 0.0)
+        text = f"{self.sla}: {outcome}" if self.held else f"{self.sla}: {outcome}; {self.why}"
+        return f"{text}; inconclusive: {self.doubt}" if self.doubt else text
+
+    def _write_outcome(self, actual: float) -> str:
+        return write_outcome(
+            actual,
             self.sla.limit,
-            metric.unit,
+            find_metric(self.sla.metric).unit,
             held=self.held,
             decisive=self.decisive,
             interval=self.interval,
             confidence=self.sla.confidence or DEFAULT_CONFIDENCE,
         )
-        text = f"{self.sla}: {outcome}" if self.held else f"{self.sla}: {outcome}; {self.why}"
-        return f"{text}; inconclusive: {self.doubt}" if self.doubt else text
 
 
 class SLAViolationError(PerformanceError, AssertionError):
@@ -292,7 +320,7 @@ def judge(
     # One limit may settle what another leaves in doubt, so all are judged by now.
     for place in places:
         outcome = run.judgements[place]
-        run.judgements[place] = replace(outcome, doubt=doubt(outcome, run) or "")
+        run.judgements[place] = replace(outcome, doubt=outcome.doubt or doubt(outcome, run) or "")
     return [run.judgements[place] for place in places]
 
 
@@ -308,9 +336,9 @@ def enforce(run: PerformanceMetrics, slas: Iterable[SLA]) -> None:
     """
     __tracebackhide__ = True
     outcomes = judge(run, slas)
-    doubtful = [one for one in outcomes if one.doubt]
+    doubtful = [one for one in outcomes if one.doubt and one.doubt_is_failure]
     broken = [one for one in outcomes if not one.held and not one.doubt]
-    if any(one.actual is not None for one in broken):
+    if any(one.actual is not None or one.outcome for one in broken):
         raise SLAViolationError(broken, run.name, doubtful)
     if broken:
         raise PerformanceError("\n".join(str(one) for one in [*broken, *doubtful]))

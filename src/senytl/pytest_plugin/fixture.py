@@ -127,6 +127,16 @@ class Perf:
     def goodput(self, /, **limits: float) -> None:  # noqa: D102  # it has the function's own
         self._attempt.limit_requests(limits)
 
+    @_as_method(performance.watch_memory)
+    def watch_memory(  # noqa: D102  # it has the function's own
+        self, /, pid: int | None = None, children: bool = False
+    ) -> None:
+        if self._attempt.run is None:
+            self._attempt.watch_memory(pid, children)
+            return
+        with self._body():
+            performance.watch_memory(pid, children)
+
     @contextmanager
     def measure(self) -> Iterator[None]:
         """Make a block of the body a request of its own, timed from its start to its end.

@@ -65,6 +65,7 @@ class Attempt:
         self._plan = plan
         self._stated: list[SLA] = []
         self._request_limits = dict(plan.request_limits)
+        self._memory_of: tuple[int | None, bool] | None = None
 
     @classmethod
     def at(cls, item: pytest.Function) -> Attempt:
@@ -112,6 +113,17 @@ class Attempt:
         else:
             self.run.limit_requests(limits)
 
+    def watch_memory(self, pid: int | None, children: bool) -> None:
+        """Say before the run whose memory it samples and judges.
+
+        Raises:
+            MisuseError: If there is no such process, or its memory may not be read.
+        """
+        from senytl.performance.process_memory import ProcessMemory
+
+        ProcessMemory(pid, children)  # a mistake is told where it is made
+        self._memory_of = (pid, children)
+
     def _refuse_limits_afterwards(self) -> None:
         if self.metrics is not None:
             raise PerformanceError(
@@ -129,6 +141,7 @@ class Attempt:
             carry_context=self._item.config.stash[CONFIG].carry_context,
             allow_inconclusive=self._item.config.stash[CONFIG].allow_inconclusive,
             place=_place_of(self._item),
+            memory_of=self._memory_of,
             on_start=self._note_run,
             on_finish=self._note_metrics,
             on_progress=None if self.told is None else self.told.of_progress,

@@ -77,6 +77,28 @@ def test_every_metric_of_assigned_data(run: PerformanceMetrics, name: str, expec
     assert find_metric(name).measure(run) == pytest.approx(expected)
 
 
+def test_memory_per_user_is_what_came_on_top_of_the_first_sample(run: PerformanceMetrics) -> None:
+    metric = find_metric("memory_per_user")
+    run.memory_snapshots = snapshots(100.0, 160.0, 120.0)
+    run.concurrent_users = 4
+    assert run.memory_per_user == metric.measure(run) == 15.0
+    assert metric.why(run) == (
+        "resident memory was 100.00 MB before the load and at most 160.00 MB with 4 users"
+    )
+    run.memory_snapshots = snapshots(100.0, 90.0, 80.0)
+    assert metric.measure(run) == 0.0
+
+
+def test_memory_per_user_of_no_users_or_samples(run: PerformanceMetrics) -> None:
+    metric = find_metric("memory_per_user")
+    assert metric.measure(run) is None
+    assert metric.missing(run) == "only a load test has concurrent users whose memory it could be"
+    run.concurrent_users = 4
+    run.memory_snapshots = snapshots(100.0)
+    assert metric.measure(run) is None
+    assert metric.missing(run) == "too few memory samples were taken"
+
+
 def test_failed_latencies_are_apart_from_successful_ones(run: PerformanceMetrics) -> None:
     run.failed_latencies = [5.0, 7.0]
     assert run.max_latency == 0.4

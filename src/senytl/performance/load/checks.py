@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, get_args
 
+from senytl.performance.leaks.limits import check_leak_check
+
 if TYPE_CHECKING:
     from senytl.performance.load.plan import LoadPlan
 
@@ -60,6 +62,7 @@ def _check_values(plan: LoadPlan) -> None:
         raise ValueError(f"seed is {plan.seed!r}; it must be an integer")
     if not isinstance(plan.allow_inconclusive, bool):
         raise ValueError(f"allow_inconclusive is {plan.allow_inconclusive!r}; it is True or False")
+    check_leak_check(plan.leak_check)
     for name, choices in (("arrivals", get_args(Arrivals)), ("engine", (None, *get_args(Engine)))):
         if getattr(plan, name) not in choices:
             known = " or ".join(repr(choice) for choice in choices if choice is not None)

@@ -29,6 +29,10 @@ class Event(Protocol):
         """Wait until it is set."""
         ...
 
+    def is_set(self) -> bool:
+        """Whether it is."""
+        ...
+
 
 class Limit(Protocol):
     """A limit on the time of what runs inside it."""

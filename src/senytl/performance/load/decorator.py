@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Protocol, overload
 
 from senytl.performance.decorated import attach, check_function, name_of
 from senytl.performance.load.abort import AbortRule
+from senytl.performance.load.further import run_further, run_further_async
 from senytl.performance.load.own_loops import run_in_own_loops
 from senytl.performance.load.plan import DEFAULT_GRACE, Arrivals, Engine, LoadPlan
 from senytl.performance.load.running import Load
@@ -55,6 +56,7 @@ def load_test(
     abort_on: Mapping[str, float] | None = None,
     abort_after: float = 0.0,
     allow_inconclusive: bool = False,
+    leak_check: bool | None = None,
 ) -> _LoadTest:
     """Run a function as many users at once, or so many times a second, and measure every request.
 
@@ -116,6 +118,9 @@ def load_test(
         abort_after: Seconds in which none of them ends it.
         allow_inconclusive: Whether it is no failure if an SLA cannot be judged, because the load
             generator was too slow itself.
+        leak_check: Whether memory is read between rounds of requests, and a leak proven by further
+            ones. Unless given, a limit on ``memory_growth`` asks for it, such as
+            `assert_no_memory_leaks` in the function.
 
     Raises:
         TypeError: If the number of users is not given, or what is decorated is no function.
@@ -150,6 +155,7 @@ def load_test(
         abort_on=tuple((abort_on or {}).items()),
         abort_after=abort_after,
         allow_inconclusive=allow_inconclusive,
+        leak_check=leak_check,
     )
     return functools.partial(_decorate, plan)
 
@@ -165,8 +171,10 @@ def _decorate(plan: LoadPlan, function: Callable[..., Any], /) -> Callable[..., 
         @functools.wraps(function)
         async def run_async(*args: Any, **kwargs: Any) -> PerformanceMetrics:
             __tracebackhide__ = True
+            body = _body(function, args, kwargs)
             with Load(name, plan, log) as load:
-                await run_users(load, _body(function, args, kwargs))
+                await run_users(load, body)
+                await run_further_async(load, body)
             return load.metrics
 
         wrapper = run_async
@@ -180,8 +188,10 @@ def _decorate(plan: LoadPlan, function: Callable[..., Any], /) -> Callable[..., 
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> PerformanceMetrics:
             __tracebackhide__ = True
+            body = _body(function, args, kwargs)
             with Load(name, plan, log) as load:
-                run_threads(load, _body(function, args, kwargs))
+                run_threads(load, body)
+                run_further(load, body)
             return load.metrics
 
         wrapper = run

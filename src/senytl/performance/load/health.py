@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -168,6 +169,8 @@ class HealthProbe:
         self._gc_pauses = 0
         self._gc_seconds = self._longest_gc = 0.0
         self._stopped = False
+        self._excused = 0.0
+        self._excusing = False
         self._thread: threading.Thread | None = None
         self._health: GeneratorHealth | None = None
 
@@ -192,6 +195,16 @@ class HealthProbe:
         self._gc_seconds = self._longest_gc = 0.0
         self._cpu_began = time.process_time()
         self._began = clock()
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Leave out what happens inside: no request is in flight, and nothing is due."""
+        self._excusing = True
+        try:
+            yield
+        finally:
+            self._excused = clock()
+            self._excusing = False
 
     async def watch_loop(
         self, sleep: Callable[[float], Awaitable[Any]], clock: Callable[[], float] = clock
@@ -248,19 +261,22 @@ class HealthProbe:
             time.sleep(_TICK)  # what users wait by, and the most exact wait on every system
             now = clock()
             if self._kind == "threads":
-                self._note([max(0.0, now - max(due, self._began))])
+                self._note([max(0.0, now - max(due, self._began, self._excused))])
 
     def _note_loop(self, now: float) -> None:
         due, self._loop_due = self._loop_due, None
+        due = None if due is None else max(due, self._began, self._excused)
         if due is not None and due <= now:
-            self._note(_missed_ticks(max(due, self._began), now))
+            self._note(_missed_ticks(due, now))
 
     def _note(self, lags: list[float]) -> None:
-        if not self._alone:
+        if not self._alone and not self._excusing:
             self._lags.extend(lags)
 
     def _on_gc(self, phase: str, info: dict[str, int]) -> None:
         # By the thread's own clock: between these two calls others may get the interpreter.
+        if self._excusing:
+            return
         now = time.thread_time()
         if phase == "start":
             self._gc_started = now

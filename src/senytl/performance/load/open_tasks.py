@@ -6,6 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from senytl.performance.leaks.quiet import take_turns
 from senytl.performance.load.crews import Crew, Event
 from senytl.performance.load.running import Load
 from senytl.performance.load.user_tasks import run_once
@@ -45,6 +46,8 @@ async def run_open(load: Load, call: Call, crew: Crew, over: Event) -> None:
     load.begin()
     turn_ends = clock() + _TURN
     for moment in plan.starts():
+        while load.rounds.next_pause_at <= load.started + moment and not load.stopped:
+            await _pause(load, crew, over, free, workers)
         now = clock()
         left = load.started + moment - now
         if left > 0 or now >= turn_ends:
@@ -67,6 +70,26 @@ async def run_open(load: Load, call: Call, crew: Crew, over: Event) -> None:
             load.dropped_starts += 1
     while not load.stopped and len(free) < workers and clock() < load.cut_off:
         await crew.wait(over, _LOOK)
+    if len(free) == workers:
+        load.rounds.read_last()
+
+
+async def _pause(load: Load, crew: Crew, over: Event, free: list[_Worker], workers: int) -> None:
+    """Hold the starts until no request is in flight and memory was read."""
+    held = load.rounds.current
+    due = load.rounds.next_pause_at
+    await crew.wait(over, due - clock())
+    waits_until = clock() + held.patience
+    while len(free) < workers and not load.stopped and clock() < waits_until:
+        await crew.sleep(_LOOK)
+    if load.stopped:
+        return
+    if len(free) == workers:
+        await take_turns(crew.sleep)
+        load.rounds.hold(due)
+    else:
+        held.first_arrival = due
+        load.rounds.give_up(held)
 
 
 class _Worker:

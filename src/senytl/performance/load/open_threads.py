@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import Any
 
+from senytl.performance.leaks.quiet import fill_thread_cache
 from senytl.performance.load.running import Load
 from senytl.performance.load.user_threads import UserThread, run_once
 from senytl.performance.load.users import User
@@ -43,10 +44,14 @@ def run_open(load: Load, call: Call, over: Event, on_leave: Callable[[], None] |
     starts = _Starts(load)
     try:
         while (at := starts.next_at) < math.inf:
-            while not over.is_set() and (left := at - clock()) > 0:
+            pause_at = load.rounds.next_pause_at
+            while not over.is_set() and (left := min(at, pause_at) - clock()) > 0:
                 over.wait(min(left, _WAIT_STEP))
             if over.is_set():
                 break
+            if pause_at <= at:
+                _pause(load, starts, over, free, workers)
+                continue
             moment = starts.take_due()
             if moment is None:  # somebody was faster
                 continue
@@ -62,6 +67,7 @@ def run_open(load: Load, call: Call, over: Event, on_leave: Callable[[], None] |
         while not load.stopped and len(free) < workers and clock() < load.cut_off:
             over.wait(_LOOK)
         if len(free) == workers:
+            load.rounds.read_last()
             over.set()
     finally:  # Ctrl-C too
         for user in load.users:
@@ -69,6 +75,24 @@ def run_open(load: Load, call: Call, over: Event, on_leave: Callable[[], None] |
         # Whoever becomes free from now on leaves by itself.
         while free:
             free.pop().assign(None)
+
+
+def _pause(load: Load, starts: _Starts, over: Event, free: list[_Worker], workers: int) -> None:
+    """Hold the starts until no request is in flight and memory was read."""
+    held = load.rounds.current
+    due = load.rounds.next_pause_at
+    starts.hold()
+    waits_until = clock() + held.patience
+    while len(free) < workers and not over.is_set() and clock() < waits_until:
+        over.wait(_LOOK)
+    if over.is_set():
+        return
+    if len(free) == workers:
+        load.rounds.hold(due)
+    else:
+        held.first_arrival = due
+        load.rounds.give_up(held)
+    starts.go_on(held.shift)
 
 
 class _Starts:
@@ -84,13 +108,25 @@ class _Starts:
         self._lock = Lock()
         self._next = next(self._moments, math.inf)
         self.next_at = load.started + self._next
+        self._held = False
+
+    def hold(self) -> None:
+        """Let nobody take one."""
+        with self._lock:
+            self._held = True
+
+    def go_on(self, seconds: float) -> None:
+        """Let them be taken again, each so much later."""
+        with self._lock:
+            self._held = False
+            self.next_at += seconds
 
     def take_due(self) -> float | None:
         """The next start, in seconds from the release, if it is due; None if not."""
         if clock() < self.next_at:
             return None
         with self._lock:
-            if clock() < self.next_at or self._load.stopped:
+            if self._held or clock() < self.next_at or self._load.stopped:
                 return None
             moment, self._next = self._next, next(self._moments, math.inf)
             self.next_at = self._load.started + self._next
@@ -117,7 +153,7 @@ class _Worker:
         self._assigned = Lock()
         self._assigned.acquire()
         user.until = math.inf
-        user.engine_handle = self.thread = UserThread(user, self._live)
+        user.engine_handle = self.thread = UserThread(user.number, user.load.plan.users, self._live)
 
     def assign(self, moment: float | None) -> None:
         """Let the user, who is free, run a body that is to start at a moment of the plan.
@@ -132,6 +168,8 @@ class _Worker:
     def _live(self) -> None:
         user = self._user
         try:
+            if user.load.rounds.wanted:
+                fill_thread_cache()
             self._assigned.acquire()
             while self._moment is not None:
                 recorder = user.recorder_of_start(self._moment)

@@ -16,7 +16,7 @@ from senytl.performance.load.running import Load
 from senytl.performance.load.threads import run_threads
 from senytl.performance.load.user_threads import UserThread
 
-__all__ = ["run_in_own_loops"]
+__all__ = ["Loops", "run_in_own_loops"]
 
 
 async def run_in_own_loops(load: Load, call: Callable[[], Awaitable[Any]]) -> None:
@@ -37,7 +37,7 @@ async def run_in_own_loops(load: Load, call: Callable[[], Awaitable[Any]]) -> No
             "engine='threads' gives each user an event loop of asyncio, and this test runs on "
             "trio: leave the engine to the function, or run the test on asyncio"
         )
-    loops = _Loops(call)
+    loops = Loops(call)
     try:
         await asyncio.to_thread(partial(run_threads, load, loops.run_body, loops.close_here))
     except BaseException as error:
@@ -45,14 +45,19 @@ async def run_in_own_loops(load: Load, call: Callable[[], Awaitable[Any]]) -> No
         raise
 
 
-class _Loops:
-    """The event loops of the users' threads, each made by its thread's first body."""
+class Loops:
+    """The event loops of the users' threads, each made by its thread's first body.
+
+    Args:
+        call: Makes one body.
+    """
 
     def __init__(self, call: Callable[[], Awaitable[Any]]) -> None:
         self._call = call
         self._here = threading.local()
 
     def run_body(self) -> None:
+        """Run one body in the loop of this thread."""
         __tracebackhide__ = True
         runner: asyncio.Runner | None = getattr(self._here, "runner", None)
         if runner is None:
@@ -71,6 +76,7 @@ class _Loops:
         await self._call()
 
     def close_here(self) -> None:
+        """Close the loop of this thread, if it has one."""
         runner: asyncio.Runner | None = getattr(self._here, "runner", None)
         if runner is not None:
             runner.close()

@@ -41,6 +41,10 @@ class Pacer(Protocol):
         """Forget when starts were due, since the user was away."""
         ...
 
+    def shift(self, seconds: float) -> None:
+        """Let everything be due so much later, since the user was held."""
+        ...
+
     @property
     def dropped(self) -> int:
         """How many starts have been given up so far."""
@@ -75,6 +79,11 @@ class ThinkTime:
     def put_back(self, moment: float) -> None:
         """The pause goes on."""
         self._due = moment
+
+    def shift(self, seconds: float) -> None:
+        """The rest of the pause comes later."""
+        if self._due is not None:
+            self._due += seconds
 
     def give_up(self, until: float) -> None:
         """Nothing is due but after a body."""
@@ -127,6 +136,10 @@ class Pacing:
             if due > self._number:
                 self.dropped += due - self._number
                 self._number = due
+
+    def shift(self, seconds: float) -> None:
+        """The rest of the schedule comes later."""
+        self._first += seconds
 
     def begin_anew(self) -> None:
         """The schedule begins with the next start."""

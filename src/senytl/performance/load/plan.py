@@ -75,6 +75,7 @@ class LoadPlan:
     abort_on: tuple[tuple[str, float], ...] = ()
     abort_after: float = 0.0
     allow_inconclusive: bool = False
+    leak_check: bool | None = None
 
     def __post_init__(self) -> None:
         ends = (self.duration, self.iterations, self.total_iterations, self.stages, self.rate)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain, islice, repeat
 from operator import length_hint
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from senytl.performance.leaks.quiet import SetAside
 from senytl.performance.load.figures import LoadFigures
 from senytl.performance.load.forgotten import Forgotten, batch_of
-from senytl.performance.load.heap import SetAside
 from senytl.performance.load.plan import LoadPlan, Stint
+from senytl.performance.load.rounds import Rounds
 from senytl.performance.load.users import User
 from senytl.performance.load.watch import Watch
 from senytl.performance.metrics import PerformanceMetrics
 from senytl.performance.recording import clock
 from senytl.performance.run import Run
 from senytl.performance.runlog import RunLog
+
+if TYPE_CHECKING:
+    from senytl.performance.leaks.further import RoundsDone
+    from senytl.performance.leaks.proof import FurtherRounds
+    from senytl.performance.load.health import GeneratorHealth
+    from senytl.performance.user import CurrentUser
 
 __all__ = ["Load"]
 
@@ -36,7 +43,8 @@ class Load:
     count (the release of the users, or the end of the warm-up) to the end of the last request that
     ended, and in no case less than the time in which users started requests (the plan's duration,
     or up to the moment at which the load was stopped). The ramps are part of that, and so is the
-    time after the deadline in which requests that were in flight ended.
+    time after the deadline in which requests that were in flight ended. Pauses in which memory is
+    read are none.
 
     Args:
         name: The test's name.
@@ -47,6 +55,7 @@ class Load:
         run: What is measured.
         users: Those of the plan, in the order in which they start; those of an open model come as
             they are needed.
+        rounds: Between which users are held, where its memory is checked.
         forgotten: Of requests that are too many to keep each of their latencies.
         watch: Looks at the load while it runs.
         started: When the users were released, by `clock`; NaN before.
@@ -74,6 +83,8 @@ class Load:
         self.metrics: PerformanceMetrics
         self._log = log
         self._stopped_at = math.nan
+        self._measured_seconds = 0.0
+        self._generator: GeneratorHealth | None = None
         self._over = False
         self._lock = Lock()
         self._left = 0
@@ -86,6 +97,7 @@ class Load:
         self.run.state_limits(dict(plan.abort_on))
         self.forgotten = Forgotten()
         self.watch = Watch(self)
+        self.rounds = Rounds(self)
 
     def new_user(self) -> User:
         """One more user."""
@@ -109,6 +121,7 @@ class Load:
     def begin(self) -> None:
         """Start the clock: the users are released."""
         self._heap.extend()
+        self.rounds.begin()
         self.started = self.run.counts_from = clock()
         if not self.plan.warmup:
             self.count_from(self.started)
@@ -129,31 +142,57 @@ class Load:
         """How long it is until a moment of the plan; negative once it has passed."""
         return self.started + moment - clock()
 
-    def tickets(self, user: User, stint: Stint) -> Iterator[object]:
+    def tickets(self, user: User, stint: Stint, most: float) -> Iterator[object]:
         """One item for each body that a user may run in a stint.
 
         In between, every so many bodies, the user forgets single latencies where there are too
         many. That costs nothing in the loop over the bodies.
-        """
-        return chain.from_iterable(self._batches(user, stint))
 
-    def _batches(self, user: User, stint: Stint) -> Iterator[Iterable[object]]:
-        left: float = math.inf if stint.iterations is None else stint.iterations
+        Args:
+            user: Who runs them.
+            stint: When.
+            most: How many there are at the most; infinite where time ends it, or a number of
+                iterations that all users share.
+        """
+        return chain.from_iterable(self._batches(user, stint, most))
+
+    def batch(self, user: User, stint: Stint, items: Iterable[object]) -> Iterator[object]:
+        """The same for some bodies, after which the user forgets what is too much."""
+        return chain.from_iterable(self._batch_of(user, stint, items))
+
+    def _batches(self, user: User, stint: Stint, most: float) -> Iterator[Iterable[object]]:
+        left = most
         shared = None if stint.iterations is not None else self._shared.get(stint.counts)
         while (size := int(min(self._batch, left))) > 0:
-            before = user.measured.ended
+            left -= size
             if shared is None:
-                yield repeat(None, size)
-                left -= size
+                items: Iterable[object] = repeat(None, size)
+            elif not (size := min(size, length_hint(shared))):
+                return
             else:
-                size = min(size, length_hint(shared))
-                if not size:
-                    return
-                yield islice(shared, size)  # which others may have taken some of by then
-            if stint.counts:
-                self.forgotten.note_batch(user.measured.ended - before)
-                user.forget()
-                user.measured.body_start = clock()  # what that took is no part of a request
+                items = islice(shared, size)  # which others may have taken some of by then
+            yield from self._batch_of(user, stint, items)
+
+    def _batch_of(
+        self, user: User, stint: Stint, items: Iterable[object]
+    ) -> Iterator[Iterable[object]]:
+        before = user.measured.ended
+        yield items
+        if stint.counts:
+            self.forgotten.note_batch(user.measured.ended - before)
+            user.forget()
+            user.measured.body_start = clock()  # what that took is no part of a request
+
+    @property
+    def shared_iterations(self) -> Iterator[object] | None:
+        """What is left of the iterations that all users share, where they do."""
+        return self._shared.get(True)
+
+    def shift(self, seconds: float) -> None:
+        """Let the plan's clock stand still for so long: everything that it has is due later."""
+        self.started += seconds
+        self.deadline += seconds
+        self.cut_off += seconds
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the load before its time: no user starts another request.
@@ -169,6 +208,7 @@ class Load:
         self.deadline = self.cut_off = -math.inf
         for user in self.users:
             user.until = -math.inf
+        self.rounds.open_all()
         self.on_over()
 
     @property
@@ -189,6 +229,25 @@ class Load:
         if last:
             self.on_over()
 
+    def note_further(self, wish: FurtherRounds, done: RoundsDone) -> None:
+        """Note what came of rounds that were run to prove a leak."""
+        self.abandoned += done.left_behind
+        if wish.traces:
+            return
+        ended = sum(user.measured.ended for user in self.users)
+        failed = sum(len(user.measured.failed_latencies) for user in self.users)
+        if done.failed > done.requests / 2 and failed <= ended / 2:
+            self.run.leaks.evidence.further = ()
+            self.run.leaks.evidence.note = (
+                f"{done.failed:,} of {done.requests:,} further requests, which were to prove a "
+                "leak, failed"
+            )
+
+    @property
+    def people(self) -> list[CurrentUser]:
+        """The users as their bodies see them."""
+        return [user.measured.user for user in self.users]
+
     @property
     def duration_seconds(self) -> float:
         """How long it measured; 0 where it never came to that."""
@@ -198,7 +257,41 @@ class Load:
         last_start = self._stopped_at if self._over else self.deadline
         if math.isfinite(last_start):
             ends.append(last_start)
-        return max(0.0, max(ends, default=0.0) - self.counts_from)
+        return max(0.0, max(ends, default=0.0) - self.counts_from - self.rounds.paused)
+
+    def settle(self) -> GeneratorHealth:
+        """End the measuring: what comes from now on is in no figure. Once is enough.
+
+        Returns:
+            How well the load generator kept time.
+        """
+        if self._generator is None:
+            self._measured_seconds = self.duration_seconds
+            self.rounds.open_all()
+            generator = self.watch.stop()
+            for user in self.users:
+                user.close()
+            self.run.stop_sampling()
+            self.watch.conclude()
+            self._generator = generator
+        return self._generator
+
+    def prove_leaks(self) -> Generator[FurtherRounds, None, None]:
+        """What to run after the load, where its memory leaves doubt; nothing in most cases."""
+        self.settle()
+        if not self.rounds.wanted:
+            return
+        if self.stopped:  # no further rounds either
+            self.run.leaks.evidence.note = "the load was ended before its time"
+            return
+        from senytl.performance.leaks.proof import prove
+
+        requests = sum(user.measured.ended for user in self.users)
+        if self.abandoned:
+            self.run.leaks.evidence.note = "requests were still in flight when the load was over"
+        elif not self.rounds.has_read_last:
+            self.rounds.read()
+        yield from prove(self.run.leaks, requests, self._measured_seconds, len(self.users))
 
     def __exit__(
         self,
@@ -209,20 +302,16 @@ class Load:
         __tracebackhide__ = True
         if error is not None:
             self.stop(error)
-        self._heap.close()
-        duration = self.duration_seconds
         try:
-            generator = self.watch.stop()
-            for user in self.users:
-                user.close()
+            generator = self.settle()
         finally:  # Ctrl-C once more
+            self._heap.close()
             self.run.stop()
-        timeline = self.watch.conclude()
         self.metrics = self.run.finish(
-            duration,
+            self._measured_seconds,
             error,
             LoadFigures(
-                timeline=timeline,
+                timeline=self.watch.timeline,
                 forgotten=self.forgotten.columns,
                 counts_from=self.counts_from,
                 plan=str(self.plan),

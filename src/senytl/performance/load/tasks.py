@@ -6,10 +6,13 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from senytl.performance.load.conductor import Conductor
 from senytl.performance.load.crews import Crew, Event, crew_here
 from senytl.performance.load.open_tasks import run_open
 from senytl.performance.load.pacers import Pacer, pacer_of
+from senytl.performance.load.rounds import NAP, Round
 from senytl.performance.load.running import Load
+from senytl.performance.load.turns import Turn
 from senytl.performance.load.user_tasks import run_once
 from senytl.performance.load.users import User
 from senytl.performance.recording import Recorder, clock
@@ -23,6 +26,9 @@ A body that never really waits would keep the loop to itself. Giving it up after
 ten times such a body (measured: 0.26 us the body, 1.9 to 3.5 us the ``sleep(0)``), this one
 hundredth.
 """
+
+_LEAST_WAIT = 0.0005
+"""Seconds below which nobody is made to wait: about the grain of a loop's timers."""
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -65,9 +71,13 @@ async def _run_closed(load: Load, call: Call, crew: Crew, over: Event) -> None:
     for user in load.users:
         crew.start(_live, user, call, crew, gate, name=f"senytl-user-{user.number}")
     crew.start(load.watch.probe.watch_loop, crew.sleep, name="senytl-health")
+    conductor = Conductor(load, crew)
+    crew.start(conductor.conduct, name="senytl-rounds")
+    crew.start(conductor.be_patient, name="senytl-patience")
     load.begin()
     gate.set()
-    await crew.wait(over, load.cut_off - clock())
+    while not over.is_set() and (left := load.cut_off - clock()) > 0:
+        await crew.wait(over, left)
 
 
 async def _live(user: User, call: Call, crew: Crew, gate: Event) -> None:
@@ -77,29 +87,50 @@ async def _live(user: User, call: Call, crew: Crew, gate: Event) -> None:
         await gate.wait()
         pacer = pacer_of(user.load.plan, user.number)
         present_until = math.inf
-        for stint in user.load.plan.stints_of(user.number):
+        stints = user.load.plan.stints_of(user.number)
+        for stint in stints:
             if pacer is not None and stint.start > present_until:
                 pacer.begin_anew()
             present_until = stint.end
-            delay = user.load.seconds_until(stint.start)
-            if delay > 0:
-                await crew.sleep(delay)
+            while (delay := user.load.seconds_until(stint.start)) > 0:
+                await crew.sleep(delay)  # pauses may have come meanwhile
             recorder = user.take_up(stint)
-            tickets = user.load.tickets(user, stint)
-            with recorder.entered():
-                if pacer is None:
-                    last = await _work(user, recorder, call, tickets, crew)
-                else:
-                    last = await _work_by_pace(user, recorder, call, tickets, crew, pacer)
+            turn = Turn(user, stint, is_last=stint is stints[-1])
+            try:
+                with recorder.entered():
+                    while not turn.over:
+                        tickets = turn.tickets()
+                        if pacer is None:
+                            last = await _work(user, recorder, call, tickets, crew)
+                        else:
+                            last = await _work_by_pace(user, recorder, call, tickets, crew, pacer)
+                        if stint.counts:
+                            end = max(end, last)
+                        if (held := turn.arrive()) is not None:
+                            await _wait(user.load, turn, held, crew, pacer)
+            finally:
+                turn.leave()
+            if pacer is not None:
+                user.give_up_starts(pacer)
             user.active = False
-            if stint.counts:
-                end = max(end, last)
     except crew.cancelled:
         raise
     except BaseException as error:  # not of the body: those are caught where they occur
         user.load.stop(error)
     finally:
         user.leave(end)
+
+
+async def _wait(load: Load, turn: Turn, held: Round, crew: Crew, pacer: Pacer | None) -> None:
+    """Wait until a pause is over, and as long again as others had to wait for this user."""
+    if held is NAP:
+        await crew.sleep(0)
+        return
+    await held.opened.wait()
+    if pacer is not None:
+        pacer.shift(held.shift)
+    if not load.stopped and (left := turn.arrived_at + held.shift - clock()) > _LEAST_WAIT:
+        await crew.sleep(left)
 
 
 async def _work(
@@ -179,9 +210,5 @@ async def _work_by_pace(
         end, goes_on = await run_once(user, recorder, call, crew, intended)
         if not goes_on:
             break
-    dropped = pacer.dropped
-    pacer.give_up(user.until)
-    if recorder.counts:
-        user.dropped_starts += pacer.dropped - dropped
     user.idle = True
     return end

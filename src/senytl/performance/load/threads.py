@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from threading import Event, Lock
+from time import sleep
 from typing import Any
 
 from senytl.performance.decorated import check_result
 from senytl.performance.load.open_threads import run_open
 from senytl.performance.load.pacers import Pacer, pacer_of
+from senytl.performance.load.rounds import NAP, Round
 from senytl.performance.load.running import Load
+from senytl.performance.load.turns import Turn
 from senytl.performance.load.user_threads import UserThread, run_once
 from senytl.performance.load.users import User
 from senytl.performance.recording import Recorder, clock
@@ -22,6 +25,12 @@ _STOP_WAIT = 1.0
 
 _WAIT_STEP = 0.5
 """Seconds after which a wait looks up, for platforms where Ctrl-C does not end it."""
+
+_NAP = 0.0002
+"""Seconds that who is early in a round leaves to others."""
+
+_LEAST_WAIT = 0.0005
+"""Seconds below which nobody is made to wait."""
 
 Call = Callable[[], Any]
 
@@ -59,15 +68,27 @@ def run_threads(load: Load, call: Call, on_leave: Callable[[], None] | None = No
 
 
 def _run_closed(load: Load, call: Call, over: Event, on_leave: Callable[[], None] | None) -> None:
-    gate = Lock()
+    gate, wake = Lock(), Event()
+    load.rounds.conduct_soon = wake.set
+
+    def end() -> None:
+        over.set()
+        wake.set()
+
+    load.on_over = end
     for user in load.users:
-        user.engine_handle = UserThread(user, _live, user, call, gate, over, on_leave)
+        user.engine_handle = UserThread(
+            user.number, load.plan.users, _live, user, call, gate, over, on_leave
+        )
     with gate:
         for user in load.users:
             user.engine_handle.start()
         load.begin()
     while not over.is_set() and (left := load.cut_off - clock()) > 0:
-        over.wait(min(left, _WAIT_STEP))
+        # Memory is read by this thread alone: malloc keeps for each thread what it has freed.
+        if wake.wait(min(left, _WAIT_STEP)) and not over.is_set():
+            wake.clear()
+            load.rounds.conduct()
 
 
 def _join(users: list[User]) -> None:
@@ -90,23 +111,31 @@ def _live(
             pass
         pacer = pacer_of(user.load.plan, user.number)
         present_until = math.inf
-        for stint in user.load.plan.stints_of(user.number):
+        stints = user.load.plan.stints_of(user.number)
+        for stint in stints:
             if pacer is not None and stint.start > present_until:
                 pacer.begin_anew()
             present_until = stint.end
-            delay = user.load.seconds_until(stint.start)
-            if delay > 0:
-                over.wait(delay)
+            while (delay := user.load.seconds_until(stint.start)) > 0 and not over.is_set():
+                over.wait(delay)  # pauses may have come meanwhile
             recorder = user.take_up(stint)
-            tickets = user.load.tickets(user, stint)
-            with recorder.entered():
-                if pacer is None:
-                    last = _work(user, recorder, call, tickets)
-                else:
-                    last = _work_by_pace(user, recorder, call, tickets, pacer, over)
+            turn = Turn(user, stint, is_last=stint is stints[-1])
+            try:
+                with recorder.entered():
+                    while not turn.over:
+                        if pacer is None:
+                            last = _work(user, recorder, call, turn.tickets())
+                        else:
+                            last = _work_by_pace(user, recorder, call, turn.tickets(), pacer, over)
+                        if stint.counts:
+                            end = max(end, last)
+                        if (held := turn.arrive()) is not None:
+                            _wait(user.load, turn, held, pacer)
+            finally:
+                turn.leave()
+            if pacer is not None:
+                user.give_up_starts(pacer)
             user.active = False
-            if stint.counts:
-                end = max(end, last)
     except BaseException as error:  # not of the body: those are caught where they occur
         user.load.stop(error)
     finally:
@@ -116,6 +145,19 @@ def _live(
         except BaseException as error:
             user.load.stop(error)
         user.leave(end)
+
+
+def _wait(load: Load, turn: Turn, held: Round, pacer: Pacer | None) -> None:
+    """Wait until a pause is over, and as long again as others had to wait for this user."""
+    if held is NAP:
+        sleep(_NAP)
+        return
+    if not held.opened.wait(held.patience if math.isfinite(held.patience) else None):
+        load.rounds.give_up(held)
+    if pacer is not None:
+        pacer.shift(held.shift)
+    if not load.stopped and (left := turn.arrived_at + held.shift - clock()) > _LEAST_WAIT:
+        sleep(left)
 
 
 def _work(user: User, recorder: Recorder, call: Call, tickets: Iterator[object]) -> float:
@@ -180,9 +222,5 @@ def _work_by_pace(
         end, goes_on = run_once(user, recorder, call, moment if pacer.intends else None)
         if not goes_on:
             break
-    dropped = pacer.dropped
-    pacer.give_up(user.until)
-    if recorder.counts:
-        user.dropped_starts += pacer.dropped - dropped
     user.idle = True
     return end

@@ -20,7 +20,8 @@ class UserThread(Thread):
     """A daemon with a copy of the context in which it was made.
 
     Args:
-        user: Whose it is.
+        number: Of the user whose it is.
+        users: How many users there are to be.
         live: What it runs.
         args: The arguments of that.
 
@@ -28,14 +29,15 @@ class UserThread(Thread):
         body: The coroutine that it runs, where it has an event loop of its own.
     """
 
-    def __init__(self, user: User, live: Callable[..., None], *args: object) -> None:
+    def __init__(self, number: int, users: int, live: Callable[..., None], *args: object) -> None:
         super().__init__(
             target=copy_context().run,
             args=(live, *args),
-            name=f"senytl-user-{user.number}",
+            name=f"senytl-user-{number}",
             daemon=True,
         )
-        self._user = user
+        self._number = number
+        self._users = users
         self.body: Any = None
 
     def start(self) -> None:
@@ -47,10 +49,9 @@ class UserThread(Thread):
         try:
             super().start()
         except RuntimeError as error:
-            load = self._user.load
             raise PerformanceError(
-                f"only {self._user.number:,} of {load.plan.users:,} users could be started, since "
-                f"each is a thread ({error}); use fewer users, or an async function"
+                f"only {self._number:,} of {self._users:,} users could be started, since each is a "
+                f"thread ({error}); use fewer users, or an async function"
             ) from error
 
     def where_it_hangs(self) -> str | None:
@@ -61,7 +62,7 @@ class UserThread(Thread):
         if self.body is not None and not self.body.cr_running:  # its loop waits
             line = line_of_coroutine(self.body)
         line = line or line_of_thread(self.ident or 0)
-        return None if line is None else f"user {self._user.number} at {line}"
+        return None if line is None else f"user {self._number} at {line}"
 
 
 def run_once(

@@ -12,6 +12,7 @@ from senytl.performance.recording import Recorder, clock
 from senytl.performance.user import CurrentUser
 
 if TYPE_CHECKING:
+    from senytl.performance.load.pacers import Pacer
     from senytl.performance.load.plan import Stint
     from senytl.performance.load.running import Load
 
@@ -74,6 +75,11 @@ class User:
     def measured(self) -> Recorder:
         """The recorder of its requests that count."""
         return self._measured
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing that it does counts any more."""
+        return self._closed
 
     def take_up(self, stint: Stint) -> Recorder:
         """Begin a stint; gives the recorder of its requests."""
@@ -176,6 +182,13 @@ class User:
             self.load.forgotten.note_batch(LEAST_BATCH)
             self.forget()
 
+    def give_up_starts(self, pacer: Pacer) -> None:
+        """Count the starts of a schedule that it was too busy to make by the end of a stint."""
+        dropped = pacer.dropped
+        pacer.give_up(self.until)
+        if self.recorder.counts:
+            self.dropped_starts += pacer.dropped - dropped
+
     def note_end(self, end: float) -> None:
         """Note that a request that counts has ended."""
         if not self._closed:
@@ -190,4 +203,5 @@ class User:
         self.note_end(last_end)
         self.idle = True
         self.active = False
+        self.load.rounds.user_left(self)
         self.load.user_left()

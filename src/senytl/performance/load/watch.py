@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from senytl.models import PerformanceError
+from senytl.performance.leaks.quiet import fill_thread_cache
 from senytl.performance.load.abort import AbortRule, LoadState
 from senytl.performance.load.health import HealthProbe
 from senytl.performance.load.progress import LoadProgress, Phase
@@ -39,7 +41,7 @@ _RECENT = 5.0
 
 
 class Watch:
-    """Looks at a load from `start` to `stop`; `conclude` gives what it has taken.
+    """Looks at a load from `start` to `stop`, and for the last time in `conclude`.
 
     Args:
         load: The load.
@@ -47,6 +49,7 @@ class Watch:
     Attributes:
         probe: How well the load generator keeps time.
         ended_early: Why it ended the load, if it did.
+        timeline: The load over time.
     """
 
     def __init__(self, load: Load) -> None:
@@ -56,7 +59,7 @@ class Watch:
         self._rule = AbortRule(dict(load.plan.abort_on), load.plan.abort_after)
         self._planned = load.plan.planned_requests
         self._cost = None if load.run.settings.on_progress is None else LiveCost()
-        self._timeline = Timeline()
+        self.timeline = Timeline()
         self._succeeded = self._failed = self._timed_out = self._dropped = 0
         self._counting = False
         self._recent: deque[tuple[float, int]] = deque()
@@ -85,6 +88,13 @@ class Watch:
         if self._cost is not None and self._load.plan.warmup:
             self._cost.begin()
 
+    def own_records(self) -> Iterator[object]:
+        """What is kept of the load by now."""
+        yield self.timeline
+        yield self.probe
+        yield self._recent
+        yield from self._load.forgotten.columns.values()
+
     def stop(self) -> GeneratorHealth:
         """Look no more; gives how well the load generator kept time."""
         self._stopped.set()
@@ -96,12 +106,12 @@ class Watch:
             settings.on_progress_end()
         return self.probe.stop()
 
-    def conclude(self) -> Timeline:
-        """Take what came last, once every user is closed; gives the load over time."""
+    def conclude(self) -> None:
+        """Take what came last, once every user is closed."""
         self._take(clock())
-        return self._timeline
 
     def _run(self) -> None:
+        fill_thread_cache()
         while not self._stopped.wait(_SLOW_LOOK if len(self._load.users) > _MANY_USERS else _LOOK):
             try:
                 self._look(clock())
@@ -137,7 +147,7 @@ class Watch:
         dropped = load.dropped
         self._succeeded += sum(map(len, latencies))
         self._failed += failed
-        self._timeline.add(
+        self.timeline.add(
             max(0.0, now - load.counts_from),
             latencies,
             failed=failed,
@@ -157,7 +167,7 @@ class Watch:
         elapsed = now - self._load.counts_from
         state = LoadState(
             elapsed=elapsed,
-            latencies=self._timeline.live,
+            latencies=self.timeline.live,
             succeeded=self._succeeded,
             failed=self._failed,
             remaining=self._expected(elapsed),
@@ -181,7 +191,7 @@ class Watch:
         if on_progress is None:
             return
         requests = self._requests
-        latencies = self._timeline.live
+        latencies = self.timeline.live
         phase, elapsed, remaining = self._phase(now)
         on_progress(
             LoadProgress(

@@ -6,6 +6,7 @@ import math
 
 __all__ = [
     "write_beside",
+    "write_bytes",
     "write_change",
     "write_count",
     "write_figure",
@@ -66,6 +67,15 @@ def _write_like(limit: float, value: float, unit: str, digits: int = 3) -> str:
     if unit == "s" and _is_tiny(limit) and value:
         return _microseconds(value, digits)
     return write_figure(value, unit, digits)
+
+
+def write_bytes(size: float) -> str:
+    """``152 B``, ``1.2 KB``, ``3.4 MB``: in units of 1,024."""
+    for unit in ("B", "KB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} MB"
 
 
 def write_count(number: int, what: str) -> str:

@@ -6,6 +6,7 @@ not the tokenizer of others, whose tokens are an estimate by classes of characte
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -24,7 +25,19 @@ _PER_NAME = 1
 _PRIMING = 3
 
 _KEPT = 16_384
-_kept: dict[tuple[str, bytes], int] = {}
+_kept: dict[bytes, int] = {}
+
+
+_SHARED = 256
+"""The largest integer that CPython has once for all."""
+
+
+def kept_memory() -> tuple[int, int]:
+    """What the counts that are kept take: bytes of malloc's, and blocks of CPython's own.
+
+    They are senytl's, though it is the agent's prompts that they are of.
+    """
+    return sys.getsizeof(_kept), len(_kept) + sum(count > _SHARED for count in _kept.values())
 
 
 class _Counter:
@@ -34,15 +47,15 @@ class _Counter:
         self._vocabulary = vocabulary_of(model)
         self._encoding = load_encoding(self._vocabulary) if self._vocabulary else None
         self.source: TokenSource = "estimate" if self._encoding is None else "tokenizer"
-        self._kind = f"{self.source} {self._vocabulary}"
+        self._kind = f"{self.source} {self._vocabulary} ".encode()
 
     def count(self, text: str) -> int:
         """The tokens of a text, kept for the next time, since prompts repeat."""
         if not text:
             return 0
         # By a digest: texts may be long. Some 2 MB when full, and then it starts anew.
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        key = (self._kind, digest)
+        encoded = text.encode("utf-8", "surrogatepass")
+        key = blake2b(self._kind + encoded, digest_size=16).digest()
         count = _kept.get(key)
         if count is None:
             if len(_kept) >= _KEPT:

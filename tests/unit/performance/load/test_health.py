@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -178,6 +180,79 @@ def test_what_was_before_the_measured_part_is_forgotten() -> None:
     health = asyncio.run(main())
     assert len(health.lags) > 0
     assert health.lag_at(1.0) < 0.2
+
+
+def test_what_is_excused_makes_no_loop_late() -> None:
+    async def busy(sleep: Callable[[float], Awaitable[Any]], *, excuse: bool) -> GeneratorHealth:
+        probe = HealthProbe()
+        probe.start()
+        watching = asyncio.create_task(probe.watch_loop(asyncio.sleep))
+        await sleep(0.05)
+        probe.begin()
+        with probe.excused() if excuse else nullcontext():
+            time.sleep(0.5)
+        await sleep(0.1)
+        health = probe.stop()
+        watching.cancel()
+        await asyncio.wait([watching])
+        return health
+
+    assert asyncio.run(busy(asyncio.sleep, excuse=False)).lag_at(1.0) > 0.4
+    excused = asyncio.run(busy(asyncio.sleep, excuse=True))
+    assert excused.lag_at(1.0) < 0.3
+    assert len(excused.lags) > 0
+
+
+def test_what_is_excused_makes_no_thread_late() -> None:
+    def held(*, excuse: bool) -> GeneratorHealth:
+        probe = HealthProbe()
+        probe.start()
+        time.sleep(0.1)
+        before = sys.getswitchinterval()
+        with probe.excused() if excuse else nullcontext():
+            sys.setswitchinterval(1.0)  # others get the interpreter when this has done
+            try:
+                compute(0.5)
+            finally:
+                sys.setswitchinterval(before)
+        time.sleep(0.1)
+        return probe.stop()
+
+    assert held(excuse=False).lag_at(1.0) > 0.4
+    assert held(excuse=True).lag_at(1.0) < 0.3
+
+
+def test_what_happens_after_an_excuse_counts_again() -> None:
+    async def main() -> GeneratorHealth:
+        probe = HealthProbe()
+        probe.start()
+        watching = asyncio.create_task(probe.watch_loop(asyncio.sleep))
+        await asyncio.sleep(0.05)
+        with pytest.raises(ValueError, match="an error inside"), probe.excused():
+            raise ValueError("an error inside")
+        await asyncio.sleep(0.05)
+        time.sleep(0.3)
+        await asyncio.sleep(0.05)
+        health = probe.stop()
+        watching.cancel()
+        await asyncio.wait([watching])
+        return health
+
+    assert asyncio.run(main()).lag_at(1.0) > 0.2
+
+
+def test_garbage_collections_that_are_excused_are_not_counted() -> None:
+    probe = HealthProbe()
+    gc.disable()
+    try:
+        probe.start()
+        with probe.excused():
+            gc.collect()
+        gc.collect()
+        health = probe.stop()
+    finally:
+        gc.enable()
+    assert health.gc_pauses == 1
 
 
 def test_a_machine_that_slept_for_a_day_takes_no_more_memory(

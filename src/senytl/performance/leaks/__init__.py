@@ -1,0 +1,1 @@
+"""Memory leaks: read between rounds of work, told from warm-up, proven, and located."""
