@@ -8,11 +8,12 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, SupportsFloat, SupportsInt
+from typing import TYPE_CHECKING
 
 import senytl
 from senytl.performance.metric import find_metric
+from senytl.performance.report.built_in import as_float, as_int, as_moment, as_text
+from senytl.performance.report.memory import describe_memory
 from senytl.performance.report.over_time import describe_timeline
 from senytl.performance.report.schema import (
     SCHEMA,
@@ -44,20 +45,19 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
     """The figures of one test as plain data; see `senytl.performance.report.schema`."""
     figure, count = _readers(metrics)
     cached, cache_write, reasoning = _token_parts(metrics)
-    growth = find_metric("memory_growth").measure(metrics)
     return {
-        "nodeid": _text(metrics.name),
-        "kind": _text(metrics.kind) or None,
+        "nodeid": as_text(metrics.name),
+        "kind": as_text(metrics.kind) or None,
         "verdict": _verdict(metrics),
-        "failure": None if metrics.failure is None else _text(metrics.failure),
-        "iterations": _int(metrics.iterations) or None,
-        "ended_in_iteration": _int(metrics.ended_in_iteration),
-        "started_at": _moment(metrics.started_at),
-        "duration_seconds": _float(metrics.duration_seconds) or None,
-        "users": _int(metrics.concurrent_users) or None,
-        "load": _text(metrics.plan) or None,
-        "ended_early": None if metrics.ended_early is None else _text(metrics.ended_early),
-        "abandoned_users": [_text(user) for user in metrics.abandoned_users],
+        "failure": None if metrics.failure is None else as_text(metrics.failure),
+        "iterations": as_int(metrics.iterations) or None,
+        "ended_in_iteration": as_int(metrics.ended_in_iteration),
+        "started_at": as_moment(metrics.started_at),
+        "duration_seconds": as_float(metrics.duration_seconds) or None,
+        "users": as_int(metrics.concurrent_users) or None,
+        "load": as_text(metrics.plan) or None,
+        "ended_early": None if metrics.ended_early is None else as_text(metrics.ended_early),
+        "abandoned_users": [as_text(user) for user in metrics.abandoned_users],
         "requests": {
             "total": count("total_requests"),
             "failed": count("failed_requests"),
@@ -94,7 +94,7 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
             "reasoning": reasoning,
             "avg_per_request": figure("avg_tokens_per_request"),
             "max_per_request": count("max_tokens_per_request"),
-            "sources": {_text(by): int(calls) for by, calls in metrics.token_sources.items()},
+            "sources": {as_text(by): int(calls) for by, calls in metrics.token_sources.items()},
             "output_per_second": figure("output_tokens_per_second"),
             "cached_share": figure("cached_token_share"),
             "reasoning_share": figure("reasoning_token_share"),
@@ -103,27 +103,21 @@ def describe_run(metrics: PerformanceMetrics) -> RunDocument:
             "total": figure("total_cost"),
             "avg_per_request": figure("avg_cost_per_request"),
             "max_per_request": figure("max_cost_per_request"),
-            "unpriced_models": [_text(model) for model in metrics.unpriced_models],
+            "unpriced_models": [as_text(model) for model in metrics.unpriced_models],
         },
-        "memory": {
-            "avg_mb": figure("avg_memory_mb"),
-            "max_mb": figure("max_memory_mb"),
-            "growth": _float(growth),
-            "leak_detected": None if growth is None else bool(metrics.memory_leak_detected),
-            "samples": len(metrics.memory_snapshots),
-        },
+        "memory": describe_memory(metrics),
         "generator": None if metrics.generator is None else _describe_generator(metrics.generator),
         "timeline": None if metrics.timeline is None else describe_timeline(metrics.timeline),
         "slas": [_describe_sla(judgement) for judgement in metrics.judgements],
         "errors": [
             {
-                "type": _text(error.type),
-                "message": _text(error.message),
+                "type": as_text(error.type),
+                "message": as_text(error.message),
                 "count": int(error.count),
             }
             for error in metrics.errors
         ],
-        "warnings": [_text(note) for note in metrics.warnings],
+        "warnings": [as_text(note) for note in metrics.warnings],
     }
 
 
@@ -149,14 +143,15 @@ def _describe_sla(judgement: Judgement) -> SLADocument:
     return {
         "metric": metric.name,
         "limit": float(judgement.sla.limit),
-        "actual": _float(judgement.actual),
+        "actual": as_float(judgement.actual),
         "held": bool(judgement.held),
-        "why": _text(judgement.why),
+        "why": as_text(judgement.why),
         "unit": metric.unit,
         "direction": metric.direction.value,
-        "confidence": _float(judgement.sla.confidence),
-        "interval": None if judgement.interval is None else [*map(_float, judgement.interval)],
-        "doubt": _text(judgement.doubt) or None,
+        "confidence": as_float(judgement.sla.confidence),
+        "interval": None if judgement.interval is None else [*map(as_float, judgement.interval)],
+        "doubt": as_text(judgement.doubt) or None,
+        "outcome": as_text(judgement.outcome) or None,
     }
 
 
@@ -219,7 +214,7 @@ def _describe_overhead(metrics: PerformanceMetrics) -> OverheadDocument:
 
 def _describe_generator(health: GeneratorHealth) -> GeneratorDocument:
     def lag(quantile: float | None) -> float | None:
-        return _float(health.lag_at(quantile)) if len(health.lags) else None
+        return as_float(health.lag_at(quantile)) if len(health.lags) else None
 
     return {
         "kind": health.kind,
@@ -253,7 +248,7 @@ def _describe_calls(metrics: PerformanceMetrics) -> LLMCallsDocument:
         "failed": count("llm_errors"),
         "error_rate": figure("llm_error_rate"),
         "errors": [
-            {"kind": _text(kind), "count": int(calls)}
+            {"kind": as_text(kind), "count": int(calls)}
             for kind, calls in metrics.llm_errors_by_kind.items()
         ],
     }
@@ -290,8 +285,8 @@ def _readers(
 ) -> tuple[Callable[[str], float | None], Callable[[str], int | None]]:
     """Give a run's figures by the metric's name: as a float, and as an integer."""
     return (
-        lambda name: _float(find_metric(name).measure(metrics)),
-        lambda name: _int(find_metric(name).measure(metrics)),
+        lambda name: as_float(find_metric(name).measure(metrics)),
+        lambda name: as_int(find_metric(name).measure(metrics)),
     )
 
 
@@ -349,24 +344,3 @@ def _environment(tests: Sequence[RunDocument]) -> EnvironmentDocument:
 def _sum(figures: Iterable[float | None]) -> float | None:
     known = [figure for figure in figures if figure is not None]
     return math.fsum(known) if known else None
-
-
-def _int(value: SupportsInt | None) -> int | None:
-    return None if value is None else int(value)
-
-
-def _float(value: SupportsFloat | None) -> float | None:
-    # JSON has no NaN and no infinity.
-    number = math.nan if value is None else float(value)
-    return number if math.isfinite(number) else None
-
-
-def _text(text: str) -> str:
-    # A lone surrogate, as in a file name that is not UTF-8, could not be written to a file.
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _moment(unix_time: float) -> str | None:
-    if not unix_time:
-        return None
-    return datetime.fromtimestamp(unix_time, UTC).isoformat(timespec="milliseconds")

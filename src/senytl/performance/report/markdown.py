@@ -7,6 +7,15 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 
 from senytl.performance.report.columns import COLUMNS
 from senytl.performance.report.figures import is_violated, write_actual, write_limit
+from senytl.performance.report.leaks import (
+    leak_details,
+    leak_headline,
+    leak_title,
+    place_of,
+    shown_frames,
+    shown_sites,
+    site_cells,
+)
 from senytl.performance.report.overview import Line, run_sections, session_lines
 from senytl.performance.report.plain import one_line
 from senytl.performance.report.schema import RunDocument, SessionDocument, SLADocument
@@ -18,6 +27,7 @@ suffixes = (".md", ".markdown")
 
 # An underscore before a letter or a digit never ends an emphasis, and names are full of them.
 _MARKUP = re.compile(r"[\\`*\[\]|~#]|_(?![^\W_])")
+_BACKTICKS = re.compile("`+")
 _MARKS = {"passed": "✓", "failed": "✗", "inconclusive": "?"}
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -58,6 +68,7 @@ def _body(run: RunDocument, sections: list[list[Line]], level: str) -> Iterator[
     if run["slas"]:
         yield f"{level} SLAs"
         yield _table(("SLA", "Actual", "Verdict", "Why"), [_sla_row(sla) for sla in run["slas"]])
+    yield from _leak(run, level)
     if run["errors"]:
         yield f"{level} Errors"
         yield _table(
@@ -67,6 +78,24 @@ def _body(run: RunDocument, sections: list[list[Line]], level: str) -> Iterator[
     if run["warnings"]:
         yield f"{level} Warnings"
         yield "\n".join(f"- {_escape(note)}" for note in run["warnings"])
+
+
+def _leak(run: RunDocument, level: str) -> Iterator[str]:
+    """What a leak check found, where memory is not stable."""
+    leak = run["memory"]["leak"]
+    if leak is None or not (headline := leak_headline(leak)):
+        return
+    yield f"{level} {leak_title(leak)}"
+    yield "\n".join(f"- {_escape(line)}" for line in (headline, *leak_details(leak)))
+    sites = shown_sites(leak)
+    if sites:
+        headings = ("Bytes/request", "Blocks/request", "Where", "Line")
+        yield _table(headings, [site_cells(site) for site in sites], numbers=(0, 1))
+    for site in sites:
+        frames = [one_line(str(frame)) for frame in shown_frames(site)]
+        if frames:
+            yield f"Traceback of {_escape(place_of(site))}:"
+            yield _fenced(frames)
 
 
 def _sla_row(sla: SLADocument) -> tuple[str, str, str, str]:
@@ -101,6 +130,13 @@ def _table(
     rule = ["---:" if place in numbers else "---" for place in range(len(headings))]
     body = [[_escape(cell) for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *body))
+
+
+def _fenced(lines: Sequence[str]) -> str:
+    """Lines as they are, in a fence that none of them can close."""
+    body = "\n".join(lines)
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in _BACKTICKS.findall(body))])
+    return f"{fence}text\n{body}\n{fence}"
 
 
 def _escape(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from senytl.performance.metric.units import write_count, write_figure
+from senytl.performance.metric.units import write_bytes, write_count, write_figure
 from senytl.performance.report.figures import (
     dollars,
     percent,
@@ -15,9 +15,10 @@ from senytl.performance.report.figures import (
     seconds,
     where_ended,
 )
+from senytl.performance.report.leaks import memory_trend, write_pauses
 from senytl.performance.report.over_time import over_time
 from senytl.performance.report.plain import one_line
-from senytl.performance.report.schema import RunDocument, TotalsDocument
+from senytl.performance.report.schema import MemoryDocument, RunDocument, TotalsDocument
 
 __all__ = ["Line", "run_sections", "session_lines"]
 
@@ -96,17 +97,23 @@ def _throughput(run: RunDocument) -> Iterator[Line]:
 
 def _memory(run: RunDocument) -> Iterator[Line]:
     memory = run["memory"]
+    trend = f" ({trend})" if (trend := _memory_trend(memory)) else ""
     if memory["avg_mb"] is None or memory["max_mb"] is None:
-        yield "Memory", "n/a (not sampled)"
-        return
-    trend = ""
+        yield "Memory", f"n/a (not sampled){trend}"
+    else:
+        yield "Memory", f"{memory['avg_mb']:.1f} MB avg{trend}"
+        yield "Peak Memory", f"{memory['max_mb']:.1f} MB"
+    if memory["leak"] is not None and (pauses := write_pauses(memory["leak"])):
+        yield "Pauses", pauses
+
+
+def _memory_trend(memory: MemoryDocument) -> str:
+    if memory["leak"] is not None:
+        return memory_trend(memory["leak"])
     if memory["leak_detected"]:
         growth = memory["growth"]
-        trend = " (✗ growing)" if growth is None else f" (✗ growing, +{percent(growth)})"
-    elif memory["leak_detected"] is not None:
-        trend = " (✓ stable)"
-    yield "Memory", f"{memory['avg_mb']:.1f} MB avg{trend}"
-    yield "Peak Memory", f"{memory['max_mb']:.1f} MB"
+        return "✗ growing" if growth is None else f"✗ growing, +{percent(growth)}"
+    return "" if memory["leak_detected"] is None else "✓ stable"
 
 
 def _success(run: RunDocument) -> Iterator[Line]:
@@ -237,6 +244,8 @@ def _circumstances(run: RunDocument) -> Iterator[Line]:
         yield "Load", one_line(run["load"])
     if run["users"] is not None:
         yield "Users", str(run["users"])
+    if run["memory"]["per_user_mb"] is not None:
+        yield "Memory Per User", write_bytes(run["memory"]["per_user_mb"] * 2**20)
     if run["duration_seconds"] is not None:
         yield "Duration", seconds(run["duration_seconds"])
     if run["started_at"] is not None:

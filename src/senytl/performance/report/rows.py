@@ -20,6 +20,7 @@ from senytl.performance.report.figures import (
     where_ended,
     write_error,
 )
+from senytl.performance.report.leaks import LeakLine, leak_headline, leak_sites
 from senytl.performance.report.schema import RunDocument
 from senytl.performance.report.sheet import Sheet
 
@@ -46,6 +47,7 @@ def table_rows(tests: Sequence[RunDocument], sheet: Sheet) -> Iterator[Text]:
     for test in shown:
         yield from layout.row(test)
         yield from _remarks(test, sheet)
+        yield from _leak(test, sheet)
         yield from _calls(test, sheet)
     if len(shown) < len(tests):
         hidden = Counter(test["verdict"] for test in tests)
@@ -165,6 +167,33 @@ def _remarks(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
     for remark, style in remarks:
         line = sheet.keep_start(sheet.plain(remark), sheet.width - _INDENT)
         yield _line(" " * _INDENT).append(line, style)
+
+
+def _leak(test: RunDocument, sheet: Sheet) -> Iterator[Text]:
+    """What a leak check found, where memory is not stable, and which lines of code leak."""
+    from rich.cells import cell_len
+
+    leak = test["memory"]["leak"]
+    if leak is None or not (headline := leak_headline(leak)):
+        return
+    if leak["outcome"] == "inconclusive" and any(
+        sla["metric"] == "memory_growth" and sla["doubt"] is not None for sla in test["slas"]
+    ):
+        return  # it is told with the SLA
+    failed = leak["outcome"] == "leak" and test["verdict"] == "failed"
+    lines = [(LeakLine(0, headline), "red" if failed else "yellow")]
+    lines += [(line, "dim" if line.depth else "") for line in leak_sites(leak)]
+    if leak["outcome"] == "leak" and leak["sites_note"]:
+        lines.append((LeakLine(0, leak["sites_note"]), "dim"))
+    for line, style in lines:
+        room = sheet.width - _INDENT * (line.depth + 1)
+        place = sheet.plain(line.place)
+        if place:
+            # A line number without the start of its path is worth more than the other way round.
+            taken = cell_len(line.text) + cell_len(sheet.marks.ellipsis)
+            place = sheet.keep_end(place, max(room - taken, 1))
+        whole = sheet.plain(f"{line.text}{place}{line.code}")
+        yield _line(" " * (sheet.width - room)).append(sheet.keep_start(whole, room), style)
 
 
 def _calls(test: RunDocument, sheet: Sheet) -> Iterator[Text]:

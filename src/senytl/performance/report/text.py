@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from senytl.performance.report.figures import write_actual, write_error, write_limit
+from senytl.performance.report.leaks import leak_details, leak_headline, leak_sites, leak_title
 from senytl.performance.report.overview import Line, run_sections, session_lines
 from senytl.performance.report.plain import one_line
 from senytl.performance.report.schema import RunDocument, SessionDocument, SLADocument
+from senytl.performance.report.schema_memory import LeakDocument
 
 __all__ = ["name", "render_run", "render_session", "suffixes"]
 
@@ -46,6 +48,9 @@ def _body(run: RunDocument, sections: list[list[Line]]) -> Iterator[str]:
             yield ""
         yield from _aligned(section)
     yield from _list("SLAs", [_sla(sla) for sla in run["slas"]])
+    leak = run["memory"]["leak"]
+    if leak is not None:
+        yield from _list(leak_title(leak), list(_leak(leak)))
     yield from _list("Errors", [one_line(write_error(error)) for error in run["errors"]])
     yield from _list("Warnings", [f"! {one_line(note)}" for note in run["warnings"]])
 
@@ -63,6 +68,16 @@ def _sla(sla: SLADocument) -> str:
     if sla["doubt"] is not None:
         return f"? {line}; inconclusive: {one_line(sla['doubt'])}"
     return f"✓ {line}" if sla["held"] else f"✗ {line}; {one_line(sla['why'])}"
+
+
+def _leak(leak: LeakDocument) -> Iterator[str]:
+    """What a leak check found, where memory is not stable."""
+    if not (headline := leak_headline(leak)):
+        return
+    for line in (headline, *leak_details(leak)):
+        yield one_line(line)
+    for site in leak_sites(leak):
+        yield "  " * site.depth + one_line(str(site))
 
 
 def _join(lines: Sequence[str]) -> str:

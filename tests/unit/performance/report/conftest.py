@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from senytl.models import TokenUsage
 from senytl.performance import CostEstimate, MemorySnapshot, PerformanceMetrics
+from senytl.performance.leaks.evidence import LeakEvidence
+from senytl.performance.leaks.readings import Reading, Readings
+from senytl.performance.leaks.sites import Frame, LeakSite
 from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metrics import RequestError
 from senytl.performance.request_limits import Goodput
 from senytl.performance.sla import SLA, judge
 
 MakeRun = Callable[..., PerformanceMetrics]
+MakeEvidence = Callable[..., LeakEvidence]
 
 
-def memory(*rss: float) -> list[MemorySnapshot]:
-    return [MemorySnapshot(mb, mb * 2, 1.0, float(at)) for at, mb in enumerate(rss)]
+def memory(*rss: float, began: float = 0.0) -> list[MemorySnapshot]:
+    return [MemorySnapshot(mb, mb * 2, 1.0, began + at) for at, mb in enumerate(rss)]
 
 
 @pytest.fixture
@@ -63,8 +68,8 @@ def make_run() -> MakeRun:
             run.unpriced_models = () if priced else ("my-model",)
         run.duration_seconds = 10.0
         run.throughput_rps = requests / 10.0
-        run.memory_snapshots = memory(120.0, 121.0)
         run.started_at = 1_790_000_000.0
+        run.memory_snapshots = memory(120.0, 121.0, began=run.started_at)
         judge(run, [SLA(metric, limit) for metric, limit in (slas or {}).items()])
         return run
 
@@ -111,3 +116,71 @@ def unclear(make_run: MakeRun) -> PerformanceMetrics:
         start_lags=[0.001] * 3,
         service_times=[0.4, 0.9, 1.4],
     )
+
+
+@pytest.fixture
+def make_evidence() -> MakeEvidence:
+    """Makes what a leak check read: memory after each of 30 rounds of 40 requests."""
+
+    def readings(size: float, blocks: float, begin: int, rounds: int) -> Readings:
+        columns = Readings()
+        for requests in range(0, (rounds + 1) * 40, 40):
+            grown = begin + requests
+            columns.add(
+                Reading(
+                    requests=requests,
+                    heap=20e6 + size * grown,
+                    blocks=300_000 + blocks * grown,
+                    rss=100e6 + size * grown,
+                    uss=90e6 + size * grown,
+                )
+            )
+        return columns
+
+    def make(
+        size: float = 1200.0, blocks: float = 3.0, *, rounds: int = 30, **fields: Any
+    ) -> LeakEvidence:
+        return LeakEvidence(
+            readings(size, blocks, 0, rounds),
+            readings(size, blocks, rounds * 40, rounds) if fields.pop("further", False) else (),
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture
+def leaking(make_run: MakeRun, make_evidence: MakeEvidence) -> PerformanceMetrics:
+    """A run whose memory leaks 1,200 B and 3 blocks a request, at four sites."""
+    agent = str(Path("agent.py").resolve())
+    frames = (
+        *(Frame(agent, line, "", f"step_{line}()") for line in range(10, 17)),
+        Frame(agent, 42, "", "self.history.append(message)"),
+    )
+    sites = [
+        LeakSite(1126.4, 2.0, frames),
+        LeakSite(60.0, 0.5, (Frame(agent, 7, "remember", ""),)),
+        LeakSite(float("nan"), 0.3, (Frame(agent, 8, "", "x = []"),)),
+        LeakSite(8.0, 0.1, (Frame(agent, 9, "", "never_shown()"),)),
+    ]
+    return make_run(
+        "tests/test_agent.py::test_leaks",
+        leak_evidence=make_evidence(
+            further=True,
+            pauses=29,
+            paused_seconds=0.412,
+            longest_pause=0.031,
+            sites=sites,
+            sites_by="tracemalloc",
+            traced_requests=600,
+        ),
+        slas={"memory_growth": 0.2},
+    )
+
+
+@pytest.fixture
+def headline(leaking: PerformanceMetrics) -> str:
+    """What reports say of that."""
+    assert leaking.leak_evidence is not None
+    judged = leaking.leak_evidence.finding.requests
+    return f"leaks 1.2 KB (3.0 blocks) a request, steadily over {judged:,.0f} requests"

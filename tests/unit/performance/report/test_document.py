@@ -78,9 +78,12 @@ def test_a_run_has_the_schema_of_the_report(make_run: MakeRun) -> None:
     assert document["memory"] == {
         "avg_mb": 120.5,
         "max_mb": 121.0,
-        "growth": pytest.approx(1 / 120),
+        "per_user_mb": 0.25,
+        "growth": None,
         "leak_detected": False,
         "samples": 2,
+        "series": {"seconds": [0.0, 1.0], "rss_mb": [120.0, 121.0]},
+        "leak": None,
     }
     assert document["throughput_rps"] == 0.5
     assert document["llm_calls"] == {
@@ -121,6 +124,7 @@ def test_an_sla_says_what_came_of_it_and_why(make_run: MakeRun) -> None:
         "confidence": None,
         "interval": [1.0, None],
         "doubt": None,
+        "outcome": None,
     }
     assert throughput["interval"] is None
     assert (throughput["held"], throughput["direction"]) == (True, "higher")
@@ -151,6 +155,8 @@ def test_what_was_not_measured_is_null_and_never_zero() -> None:
         ".tokens.sources": {},
         ".cost.unpriced_models": [],
         ".memory.samples": 0,
+        ".memory.series.seconds": [],
+        ".memory.series.rss_mb": [],
         ".abandoned_users": [],
         ".slas": [],
         ".errors": [],

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from html import unescape
+from html import escape, unescape
 
 import pytest
 from markdown_it import MarkdownIt
 
 from senytl.performance import PerformanceMetrics
+from senytl.performance.leaks.evidence import LeakEvidence
+from senytl.performance.leaks.sites import Frame, LeakSite
 from senytl.performance.metrics import RequestError
 from senytl.performance.report import markdown
 from senytl.performance.report.document import describe_run, describe_session
+from senytl.performance.report.plain import one_line
 
 MakeRun = Callable[..., PerformanceMetrics]
+MakeEvidence = Callable[..., LeakEvidence]
 
 
 def tables(written: str) -> list[list[list[str]]]:
@@ -123,3 +127,60 @@ def test_inconclusive_slas_have_a_table_of_their_own(unclear: PerformanceMetrics
     [row] = doubtful[1:]
     assert row[3] == "? inconclusive"
     assert row[4].startswith("the load generator was late by 40.0 ms at p95")
+
+
+def test_a_leak_has_a_section_with_a_table_and_tracebacks(
+    leaking: PerformanceMetrics, headline: str
+) -> None:
+    document = describe_run(leaking)
+    written = markdown.render_session(describe_session([document]))
+    start = written.index("\n### Memory leak\n")
+    section = written[start : written.index("\n## Environment", start)]
+    assert f"\n- {headline}\n" in section
+    [sites] = tables(section)
+    assert sites == [
+        ["Bytes/request", "Blocks/request", "Where", "Line"],
+        ["1.1 KB", "2.0", "agent.py:42", "self.history.append(message)"],
+        ["60 B", "0.5", "agent.py:7", ""],
+        ["n/a", "0.3", "agent.py:8", "x = []"],
+    ]
+    assert section.count("```text\n") == 2
+    assert "Traceback of agent.py:42:\n\n```text\nagent.py:12 step_12()\n" in section
+    assert "agent.py:42 self.history.append(message)\n```\n" in section
+    assert "\n## Memory leak\n" in markdown.render_run(document)
+
+
+def test_stable_memory_has_no_section(make_run: MakeRun, make_evidence: MakeEvidence) -> None:
+    written = markdown.render_run(describe_run(make_run(leak_evidence=make_evidence(0.0, 0.0))))
+    assert "Memory leak" not in written
+    assert "Memory check" not in written
+
+
+def test_doubt_about_memory_has_a_section(make_run: MakeRun, make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(rounds=5)
+    written = markdown.render_run(describe_run(make_run(leak_evidence=evidence)))
+    section = written[written.index("\n## Memory check\n") :]
+    html = MarkdownIt("commonmark").render(section)
+    why = escape(evidence.finding.why, quote=False)
+    assert f"<li>memory: inconclusive: {why}</li>" in html
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["````", "```\n# out", "<script>x</script>", "a|b", "\x1b[31mred", "[link](http://x)", "~~~"],
+)
+def test_code_of_a_leak_is_read_back_as_it_was(
+    make_run: MakeRun, make_evidence: MakeEvidence, hostile: str
+) -> None:
+    site = LeakSite(1000.0, 1.0, (Frame(hostile, 1, hostile, hostile),) * 2)
+    evidence = make_evidence(sites=[site], sites_by=hostile, sites_note=hostile)
+    written = markdown.render_run(describe_run(make_run(leak_evidence=evidence)))
+    shown = one_line(hostile)
+    html = MarkdownIt("commonmark").enable("table").render(written)
+    [fenced] = re.findall(r"<pre><code[^>]*>(.*?)</code></pre>", html, re.DOTALL)
+    assert unescape(fenced) == f"{shown}:1 {shown}\n" * 2
+    sites = tables(written)[1]
+    assert sites[1] == ["1000 B", "1.0", f"{shown}:1", shown]
+    assert f"<p>Traceback of {escape(shown, quote=False)}:1:</p>" in html
+    assert len(re.findall("<h1>", html)) == 1
+    assert not [c for c in written if c != "\n" and not c.isprintable()]

@@ -9,12 +9,15 @@ import pytest
 from rich.cells import cell_len
 
 from senytl.performance import PerformanceMetrics
+from senytl.performance.leaks.evidence import LeakEvidence
+from senytl.performance.leaks.sites import Frame, LeakSite
 from senytl.performance.metrics import RequestError
 from senytl.performance.report.document import describe_run, describe_session
 from senytl.performance.report.schema import SessionDocument
 from senytl.performance.report.table import session_table
 
 MakeRun = Callable[..., PerformanceMetrics]
+MakeEvidence = Callable[..., LeakEvidence]
 
 LONG = "tests/performance/test_support_agent.py::TestSupport::test_load[gpt-4-turbo-100-users]"
 
@@ -389,3 +392,67 @@ def test_timeouts_and_dropped_starts_are_remarked(make_run: MakeRun) -> None:
     lines = table(run).splitlines()
     assert "    1 request timed out" in lines
     assert "    4 starts dropped, since no user was free" in lines
+
+
+def test_a_leak_is_shown_below_its_row_with_the_lines_that_leak(
+    leaking: PerformanceMetrics, headline: str
+) -> None:
+    lines = table(leaking, width=100).splitlines()
+    at = lines.index(f"    {headline}")
+    assert lines[at - 1].endswith("✗ failed")
+    assert lines[at + 1 : at + 11] == [
+        "    1.1 KB (2.0 blocks) a request at agent.py:42: self.history.append(message)",
+        *[f"        agent.py:{line} step_{line}()" for line in range(12, 17)],
+        "        agent.py:42 self.history.append(message)",
+        "    60 B (0.5 blocks) a request at agent.py:7",
+        "        agent.py:7 in remember",
+        "    0.3 blocks a request at agent.py:8: x = []",
+    ]
+    assert "never_shown" not in "\n".join(lines)
+
+
+def test_a_leak_is_what_the_violation_says_and_not_the_share_alone(
+    leaking: PerformanceMetrics,
+) -> None:
+    written = table(leaking, width=160)
+    assert "✗ memory_growth <= 20 %: leaks 1.2 KB (3.0 blocks) a request\n" in written
+
+
+def test_what_came_of_too_few_requests_is_one_line(
+    make_run: MakeRun, make_evidence: MakeEvidence
+) -> None:
+    evidence = make_evidence(rounds=5)
+    lines = table(make_run("test_a", leak_evidence=evidence), width=200).splitlines()
+    [line] = [line for line in lines if "inconclusive" in line]
+    assert line == f"    memory: inconclusive: {evidence.finding.why}"
+    stable = table(make_run("test_a", leak_evidence=make_evidence(0.0, 0.0)), width=200)
+    assert "memory" not in stable
+
+
+@pytest.mark.parametrize("width", [64, 80, 100])
+@pytest.mark.parametrize("ascii", [False, True])
+def test_a_leak_fits_and_keeps_the_number_of_its_line(
+    make_run: MakeRun, make_evidence: MakeEvidence, width: int, ascii: bool
+) -> None:
+    frames = (Frame("/opt/" + "deep/" * 50 + "ägent.py", 42, "", "日本 = [\x1b[31m]" * 20),) * 2
+    evidence = make_evidence(
+        sites=[LeakSite(1e6, 1e4, frames)], sites_note="native code may hold the rest, " * 9
+    )
+    written = table(make_run("test_a", leak_evidence=evidence), width=width, ascii=ascii)
+    lines = written.splitlines()
+    assert max(cell_len(line) for line in lines) <= width
+    assert len([line for line in lines if ".py:42" in line]) == 3
+    assert not [c for c in written if c != "\n" and not c.isprintable()]
+    assert not ascii or written.isascii()
+    assert len([line for line in lines if line.startswith("    native code may")]) == 1
+
+
+def test_a_leak_is_coloured_by_what_came_of_the_test(
+    leaking: PerformanceMetrics, make_run: MakeRun, make_evidence: MakeEvidence
+) -> None:
+    def colour_of(run: PerformanceMetrics) -> str:
+        written = session_table(session(run), width=100, colour=True)
+        return re.search(r"\x1b\[(\d+)mleaks ", written)[1]  # type: ignore[index]
+
+    assert colour_of(leaking) == "31"
+    assert colour_of(make_run("test_a", leak_evidence=make_evidence())) == "33"

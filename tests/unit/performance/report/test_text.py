@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from senytl.performance import MemorySnapshot, PerformanceMetrics
+from senytl.performance.leaks.evidence import LeakEvidence
 from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metrics import RequestError
 from senytl.performance.report import text
@@ -12,6 +13,7 @@ from senytl.performance.report.document import describe_run, describe_session
 from senytl.performance.sla import SLA, judge
 
 MakeRun = Callable[..., PerformanceMetrics]
+MakeEvidence = Callable[..., LeakEvidence]
 
 EXAMPLE = """\
 Performance Report
@@ -48,6 +50,8 @@ def test_the_example_of_the_documentation_comes_out_verbatim(example: Performanc
 def test_what_else_there_is_to_say_comes_below_the_example(example: PerformanceMetrics) -> None:
     example.name = "tests/test_agent.py::test_load"
     example.kind = "load_test"
+    # Ten samples are too few to tell a trend of a run.
+    example.memory_snapshots = [one for one in example.memory_snapshots for _ in range(2)]
     example.concurrent_users = 100
     example.duration_seconds = 60.0
     example.failed_latencies = [1.0, 3.0]
@@ -65,6 +69,7 @@ def test_what_else_there_is_to_say_comes_below_the_example(example: PerformanceM
         "Kind:            load test\n"
         "Verdict:         failed\n"
         "Users:           100\n"
+        "Memory Per User: 191.5 KB\n"
         "Duration:        60.000s\n"
         "Failed Latency:  2.000s avg, 3.000s max\n"
         "Interrupted:     1 request\n"
@@ -233,3 +238,54 @@ def test_the_generator_of_a_load_is_told(make_run: MakeRun) -> None:
     assert "Generator CPU:   20.0% of a core\n" in easy
     assert "Generator Lag" not in easy
     assert "Generator" not in report(make_run())
+
+
+def test_a_leak_is_told_with_its_lines_and_how_they_were_come_to(
+    leaking: PerformanceMetrics, headline: str
+) -> None:
+    written = report(leaking)
+    assert "Memory:          120.5 MB avg (✗ leaking, +1.2 KB/request)\n" in written
+    assert "Pauses:          29 between rounds, 0.412 s in all, longest 0.031 s\n" in written
+    start = written.index("\nMemory leak:\n")
+    lines = written[start:].split("\nWarnings:")[0].strip().splitlines()
+    assert lines[1] == f"  {headline}"
+    details, sites = lines[2 : lines.index(SITE)], lines[lines.index(SITE) :]
+    assert details[0] == f"  {leaking.leak_evidence.finding.why}"  # type: ignore[union-attr]
+    assert details[-1] == "  located by tracemalloc in 600 further requests"
+    assert sites == [
+        SITE,
+        *[f"    agent.py:{line} step_{line}()" for line in range(12, 17)],
+        "    agent.py:42 self.history.append(message)",
+        "  60 B (0.5 blocks) a request at agent.py:7",
+        "    agent.py:7 in remember",
+        "  0.3 blocks a request at agent.py:8: x = []",
+    ]
+
+
+SITE = "  1.1 KB (2.0 blocks) a request at agent.py:42: self.history.append(message)"
+
+
+def test_memory_that_was_checked_and_is_stable_takes_no_more_lines(
+    make_run: MakeRun, make_evidence: MakeEvidence
+) -> None:
+    written = report(make_run(leak_evidence=make_evidence(0.0, 0.0)))
+    assert "Memory:          120.5 MB avg (✓ stable)\n" in written
+    assert "Memory leak" not in written
+    assert "Pauses" not in written
+
+
+def test_a_check_decides_over_what_the_samples_look_like(
+    make_run: MakeRun, make_evidence: MakeEvidence
+) -> None:
+    run = make_run(leak_evidence=make_evidence(0.0, 0.0))
+    run.memory_snapshots = [MemorySnapshot(mb, 0, 0, 0) for mb in (100.0, 200.0)]
+    assert "Memory:          150.0 MB avg (✓ stable)\n" in report(run)
+
+
+def test_too_few_requests_for_a_finding_are_told(
+    make_run: MakeRun, make_evidence: MakeEvidence
+) -> None:
+    evidence = make_evidence(rounds=5)
+    written = report(make_run(leak_evidence=evidence))
+    assert "Memory:          120.5 MB avg (? inconclusive)\n" in written
+    assert f"Memory check:\n  memory: inconclusive: {evidence.finding.why}\n" in written
