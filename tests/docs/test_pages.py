@@ -23,6 +23,9 @@ from pathlib import Path
 import pytest
 
 from senytl.performance import PerformanceMetrics
+from senytl.performance.leaks.evidence import LeakEvidence
+from senytl.performance.leaks.readings import Reading
+from senytl.performance.leaks.sites import Frame, LeakSite
 from senytl.performance.load.health import GeneratorHealth
 from senytl.performance.metric import all_metrics
 from senytl.performance.report.document import describe_run, describe_session
@@ -189,7 +192,14 @@ def test_json_example_has_the_keys_of_the_report() -> None:
 
     timeline = Timeline()
     timeline.add(0.25, [array("d", [0.1])], failed=0, timed_out=0, users=1)
-    load = PerformanceMetrics(generator=GeneratorHealth(), timeline=timeline)
+    evidence = LeakEvidence(
+        [Reading(1, 1, 1, 1, 1)],
+        [Reading(1, 1, 1, 1, 1)],
+        sites=[LeakSite(1.0, 1.0, (Frame("agent.py", 1, "", ""),))],
+    )
+    load = PerformanceMetrics(
+        generator=GeneratorHealth(), timeline=timeline, leak_evidence=evidence
+    )
     session = describe_session([describe_run(load)])
     assert keys({**example, "tests": None}) == keys({**session, "tests": None})
     assert keys(example["tests"][0]) == keys(session["tests"][0])
