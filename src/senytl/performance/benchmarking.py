@@ -179,7 +179,7 @@ class _Measurement:
         requests = self._recorder.ended
         for wish in prove(self._run.leaks, requests, self._recorder.body_seconds):
             end = clock() + wish.seconds
-            before = own.ended
+            before, failed = own.ended, 0
             each = math.ceil(wish.requests / wish.rounds * self._plan.iterations / requests)
             yield None
             goes_on = wish.between(0)
@@ -189,8 +189,11 @@ class _Measurement:
                 if not goes_on or clock() > end:
                     break
                 yield None
+                failed += len(own.failed_latencies)
                 own.discard()
                 goes_on = wish.between(own.ended - before)
+            if not wish.traces and len(self._recorder.failed_latencies) <= requests / 2:
+                self._run.leaks.note_failures(failed, own.ended - before)
 
     def __exit__(
         self,

@@ -77,6 +77,14 @@ class LeakCheck:
             self.evidence.further = ()
             self.evidence.note = ""
 
+    def note_failures(self, failed: int, requests: int) -> None:
+        """Note how many of the further requests failed; if most did, they prove nothing."""
+        if failed > requests / 2:
+            self.evidence.further = ()
+            self.evidence.note = (
+                f"{failed:,} of {requests:,} further requests, which were to prove a leak, failed"
+            )
+
     def note_pause(self, seconds: float) -> None:
         """Note that each user was held for so long."""
         self.evidence.pauses += 1

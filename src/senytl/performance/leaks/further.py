@@ -69,20 +69,17 @@ class FurtherUser:
         failed: How many of its requests failed.
     """
 
-    __slots__ = ("_alone", "failed", "number", "place", "recorder")
+    __slots__ = ("failed", "number", "place", "recorder")
 
     def __init__(self, run: Run, user: CurrentUser, place: int) -> None:
         self.number = user.number
         self.place = place
         self.recorder = Recorder(run, counts=False, user=user)
         self.failed = 0
-        self._alone = run.kind == "benchmark"
 
     def end_body(self, error: BaseException | None = None) -> None:
         """Count a body that has ended; nothing else of it is kept."""
         recorder = self.recorder
-        if self._alone:
-            flush(recorder)  # as after each body of a benchmark
         if error is None and not recorder.touched:
             recorder.forgotten += 1
             return
@@ -134,7 +131,6 @@ class FurtherWork:
         self.in_time = True
         self.error: BaseException | None = None
         self.on_stop: Callable[[], object] = bool
-        self._measured = "benchmarked" if run.kind == "benchmark" else "load-tested"
         self._seconds = seconds
         self._between = between
         self._ended_rounds = 0
@@ -144,8 +140,7 @@ class FurtherWork:
     @contextmanager
     def captured(self) -> Iterator[None]:
         """See LLM calls, whether or not the run still does, and keep all out of its figures."""
-        alone = self.run.kind == "benchmark" and len(self.users) == 1
-        stray = self.users[0].recorder if alone else _Nobody()
+        stray = _Nobody()
         with open_scope(unattributed=stray, carry_context=self.run.settings.carry_context):
             try:
                 yield
@@ -215,7 +210,7 @@ class FurtherWork:
                 return
             try:
                 if (result := call()) is not None:
-                    check_result(result, self._measured)
+                    check_result(result, "load-tested")
             except BaseException as error:
                 if not self.goes_on_after(user, error):
                     return
