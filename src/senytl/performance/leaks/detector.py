@@ -368,8 +368,8 @@ def _write(signal: str, amount: float) -> str:
 
 def _steadily(signal: str, trend: Trend) -> str:
     return (
-        f"{_NAMES[signal]} grew by {_write(signal, trend.rate)} a request, in each of "
-        f"{STRETCHES} stretches of {trend.stretch:,.0f} requests"
+        f"{_NAMES[signal]} grew by {_write(signal, trend.rate)} a request, steadily "
+        f"over {STRETCHES * trend.stretch:,.0f} requests"
     )
 
 
